@@ -1,0 +1,1 @@
+//! The shared model: event, dead letter, limits and the field table.

@@ -1,0 +1,1 @@
+//! Fake visitors: the event model, an open-loop driver and a verifier.
