@@ -1,1 +1,21 @@
-//! The shared model: event, dead letter, limits and the field table.
+//! The model that every part of Weir shares. No I/O.
+//!
+//! - [`field`]: THE field table, from which mapping, schema and documentation derive
+//! - [`limits`]: what an event may measure
+//! - [`code`]: the closed set of reasons for which an event is refused
+//! - [`dead_letter`]: an event that was refused, as it lies on the dead topic
+//! - [`time`]: reading the times that clients send
+//! - [`index`]: ids, index days and index names
+//! - [`header`]: names of the record headers between the stages
+
+pub mod code;
+pub mod dead_letter;
+pub mod field;
+pub mod header;
+pub mod index;
+pub mod limits;
+pub mod time;
+
+pub use code::Code;
+pub use dead_letter::{DeadLetter, Stage};
+pub use field::{FIELDS, Field, Kind, Origin};

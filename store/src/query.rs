@@ -41,12 +41,14 @@ impl Indices {
     /// index name has.
     pub fn parse(list: &str, prefixes: &[&str]) -> Result<Self, QueryError> {
         let allowed = |part: &str| {
-            let clean = part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*".contains(&b));
-            clean && prefixes.iter().any(|prefix| {
-                part.strip_prefix(prefix).is_some_and(|rest| {
-                    rest.is_empty() || rest.starts_with('-') || rest == "*"
+            let clean = part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.*".contains(&b));
+            clean
+                && prefixes.iter().any(|prefix| {
+                    part.strip_prefix(prefix)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-') || rest == "*")
                 })
-            })
         };
         let parts: Vec<String> = list.split(',').map(str::to_owned).collect();
         match parts.iter().find(|part| !allowed(part)) {

@@ -48,10 +48,7 @@ pub trait Stream: Send + Sync + 'static {
 
     /// Creates the topics that are missing; one outcome per spec, same order. An existing topic
     /// is reported as it is and never altered.
-    async fn create_topics(
-        &self,
-        specs: &[TopicSpec],
-    ) -> Result<Vec<TopicOutcome>, StreamError>;
+    async fn create_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicOutcome>, StreamError>;
 
     /// Describes topics: one entry per name, same order, `None` where the topic does not exist.
     async fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicInfo>>, StreamError>;
@@ -72,8 +69,7 @@ pub trait Consumer: Send {
     ///
     /// # Cancel safety
     /// No record is lost when the future is dropped.
-    async fn poll(&mut self, max_records: usize, max_wait: Duration)
-    -> Result<Batch, StreamError>;
+    async fn poll(&mut self, max_records: usize, max_wait: Duration) -> Result<Batch, StreamError>;
 
     /// Records, durably, that everything below each `next` offset has taken effect. Partitions
     /// that this consumer no longer holds are passed over in silence: their new owner reads the

@@ -32,13 +32,21 @@ impl Record {
     /// The last header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&Bytes> {
-        self.headers.iter().rev().find(|header| header.name == name).map(|header| &header.value)
+        self.headers
+            .iter()
+            .rev()
+            .find(|header| header.name == name)
+            .map(|header| &header.value)
     }
 
     /// The bytes of key, value and headers together.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|h| h.name.len() + h.value.len()).sum();
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|h| h.name.len() + h.value.len())
+            .sum();
         self.key.as_ref().map_or(0, Bytes::len) + self.value.len() + headers
     }
 }
@@ -67,7 +75,11 @@ pub struct Position {
 impl fmt::Display for Position {
     /// `topic-partition-offset`, the form used as a dead letter's id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.source.topic, self.source.partition, self.offset)
+        write!(
+            f,
+            "{}-{}-{}",
+            self.source.topic, self.source.partition, self.offset
+        )
     }
 }
 
