@@ -1,0 +1,198 @@
+//! An HTTP/1 accept loop with deadlines and caps, serving an axum router.
+//!
+//! `axum::serve` has no deadline for headers, and a builder that also speaks HTTP/2 waits for ever
+//! for a silent client to say which it speaks. This loop speaks HTTP/1 only, through hyper's
+//! builder with a timer: a client that sends nothing, half a header, or idles between requests is
+//! closed at the header deadline. HTTP/2 and TLS are the business of a proxy.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::Shutdown;
+
+/// The caps and deadlines of a listener.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at a time; above it, new ones wait in the kernel's queue.
+    pub max_connections: usize,
+    /// From the start of a request, or of the wait for one, to the end of its header.
+    pub header_timeout: Duration,
+    /// Request line and header fields together; above it the answer is 431.
+    pub max_header_bytes: usize,
+    /// Request target; above it the answer is 414.
+    pub max_uri_bytes: usize,
+    /// How long open requests may take once shutdown starts.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Leaves room below the usual limit of open files on servers, 65,536.
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            max_header_bytes: 32 * 1024,
+            // Longer than any browser sends by itself; a pixel's query fits.
+            max_uri_bytes: 16 * 1024,
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Serves `router` until shutdown starts, then closes the listener, finishes the requests in
+/// flight and returns once they are answered or [`Limits::drain`] is over.
+///
+/// Handlers find the peer's address in the extension [`ConnectInfo<SocketAddr>`].
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
+    let permits = Arc::new(Semaphore::new(limits.max_connections));
+    let connections = TaskTracker::new();
+    loop {
+        let permit = permits
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.started() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: let connections end before the next try.
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let connection = connection(
+            stream,
+            peer,
+            router.clone(),
+            limits.clone(),
+            shutdown.clone(),
+        );
+        connections.spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(limits.drain, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = connections.len(),
+            "requests were cut at the end of the grace"
+        );
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    limits: Limits,
+    shutdown: Shutdown,
+) {
+    // Answers are small: Nagle's delay would only add latency.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(|request| {
+        let router = router.clone();
+        async { Ok::<_, Infallible>(answer(router, request, peer, &limits).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        // A head of up to twice the cap is read whole, for a close with unread bytes would take the
+        // answer with it.
+        .max_buf_size(2 * limits.max_header_bytes)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    // An error here is the client's: it closed, timed out or spoke no HTTP. Nobody acts on it.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = shutdown.started() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    limits: &Limits,
+) -> Response {
+    if let Some((status, code)) = refusal(&request, limits) {
+        return problem(status, code);
+    }
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(infallible) => match infallible {},
+    }
+}
+
+/// What hyper lets pass: no Host or two, which RFC 9112 refuses, and a head above our caps.
+fn refusal(request: &Request<Incoming>, limits: &Limits) -> Option<(StatusCode, &'static str)> {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if target > limits.max_uri_bytes {
+        return Some((StatusCode::URI_TOO_LONG, "uri_too_long"));
+    }
+    let headers = request.headers();
+    let fields: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if target + fields > limits.max_header_bytes {
+        return Some((
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers_too_large",
+        ));
+    }
+    let hosts = headers.get_all(HOST).iter().count();
+    (hosts != 1).then_some((StatusCode::BAD_REQUEST, "bad_request"))
+}
+
+fn problem(status: StatusCode, code: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = serde_json::json!({ "title": title, "status": status.as_u16(), "code": code });
+    (
+        status,
+        [(CONTENT_TYPE, "application/problem+json")],
+        body.to_string(),
+    )
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! One token that every task watches.
+//!
+//! Shutting down means: stop intake, finish, flush, commit, report. The signal only sets the token;
+//! each stage's `run` returns once it is done, and the process waits for them within its grace.
+
+use tokio_util::sync::CancellationToken;
+
+/// Tells tasks to stop. Cheap to clone; set once, never unset.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown(CancellationToken);
+
+impl Shutdown {
+    /// A token set by SIGINT or SIGTERM. A second signal ends the process at once with status 130.
+    ///
+    /// # Panics
+    /// When called outside of a Tokio runtime.
+    #[must_use]
+    pub fn on_signal() -> Self {
+        let shutdown = Self::default();
+        let token = shutdown.clone();
+        // Owned by the process: it lives until the process ends and holds nothing.
+        tokio::spawn(async move {
+            signal().await;
+            token.start();
+            signal().await;
+            std::process::exit(130);
+        });
+        shutdown
+    }
+
+    /// Tells every task to stop.
+    pub fn start(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether tasks must stop.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Completes when tasks must stop.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    pub async fn started(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// A token that is set with this one, but can also be set alone, so that stages can be stopped
+    /// one after another in the order of the flow.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
