@@ -11,12 +11,16 @@
 //! - [`conformance`]: the one suite that both back ends pass
 
 pub mod document;
+#[cfg(feature = "elasticsearch")]
+pub mod elasticsearch;
 pub mod error;
 pub mod query;
 
 use async_trait::async_trait;
 
 pub use document::{Document, Outcome};
+#[cfg(feature = "elasticsearch")]
+pub use elasticsearch::Elasticsearch;
 pub use error::{QueryError, StoreError};
 pub use query::{Indices, Query};
 
