@@ -1,0 +1,16 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test lint
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: ## start everything in one process, with fake visitors
+	cargo run --release -- up --demo
+
+test: ## run every test
+	cargo test --workspace --locked
+
+lint: ## format check, clippy and rustdoc, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
