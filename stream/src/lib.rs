@@ -7,10 +7,14 @@
 //! - [`record`]: records, headers and positions
 //! - [`error`]: failures, sorted by what the caller does about them
 //! - [`embedded`]: the own segmented log, for one process
-//! - [`kafka`]: Apache Kafka through librdkafka
-//! - [`conformance`]: the one suite that both back ends pass
+//! - [`embedded`]: the own segmented log, for one process
+//! - [`murmur2`]: where a key lies
+//! - [`conformance`]: the suite that every back end passes
 
+pub mod conformance;
+pub mod embedded;
 pub mod error;
+pub mod murmur2;
 pub mod record;
 
 use std::time::Duration;

@@ -1,0 +1,115 @@
+//! The few things that the log asks of a file system, so that tests can put faults below it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file system.
+pub trait FileSystem: Send + Sync + 'static {
+    /// The names in a folder; a missing folder is made.
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+    /// Opens a file for reading and appending, making it where it is missing; the new name is
+    /// durable before the call returns.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
+    /// Replaces a small file so that after a crash it holds either the old or the new content.
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    /// Deletes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Bytes that can still be written to the disk of `path`.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// An open file of a log.
+pub trait LogFile: Send + Sync {
+    /// The length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Writes all of `data` at `position`.
+    fn write_at(&self, position: u64, data: &[u8]) -> io::Result<()>;
+    /// Reads into `buffer` from `position`; returns the bytes read, 0 at the end.
+    fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Makes what was written durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Cuts the file.
+    fn truncate(&self, length: u64) -> io::Result<()>;
+}
+
+/// The operating system's file system.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct RealFs;
+
+impl FileSystem for RealFs {
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        fs::create_dir_all(folder)?;
+        fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into()))
+            .collect()
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let is_new = !path.exists();
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        if is_new {
+            sync_folder(path)?;
+        }
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let draft = path.with_extension("draft");
+        let file = File::create(&draft)?;
+        file.write_all_at(content, 0)?;
+        file.sync_all()?;
+        fs::rename(&draft, path)?;
+        sync_folder(path)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// A new or renamed file is durable only once its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+struct RealFile(File);
+
+impl LogFile for RealFile {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn write_at(&self, position: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, position)
+    }
+
+    fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(buffer, position)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)?;
+        self.0.sync_all()
+    }
+}
