@@ -1,1 +1,114 @@
-//! Stage 1: HTTP to stream.
+//! Stage 1: HTTP to stream. A request is answered 2xx only once its events are durable.
+//!
+//! - [`config`] holds the settings
+//! - `collect` answers `/collect`: read, decode, check, append
+//! - `body` reads and inflates a request body within its caps
+//! - `batch` finds the events in a body
+//! - `admit` checks one event and adds what only the gateway knows
+//! - `sender` is what a request says of who sent it
+//! - `pixel` reads an event from a query
+//! - `cors` tells browsers which pages may read the answer
+//! - [`problem`] is the closed table of refusals
+//! - `metrics` is what the stage counts
+
+mod admit;
+mod batch;
+mod body;
+mod collect;
+pub mod config;
+mod cors;
+mod metrics;
+mod pixel;
+pub mod problem;
+mod sender;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use runtime::{Component, Runtime, http};
+use stream::Stream;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+pub use config::Config;
+use metrics::Metrics;
+use problem::Problem;
+
+/// What the handlers share.
+pub(crate) struct Gateway {
+    config: Config,
+    stream: Arc<dyn Stream>,
+    metrics: Metrics,
+    runtime: Runtime,
+    health: Component,
+    /// Bytes of requests that may be under way; above it requests are refused at once.
+    budget: Arc<Semaphore>,
+}
+
+/// Serves the public listener until shutdown starts, then answers what is in flight.
+pub async fn run(listener: TcpListener, config: Config, stream: Arc<dyn Stream>, runtime: Runtime) {
+    let limits = http::Limits {
+        drain: config.grace,
+        ..http::Limits::default()
+    };
+    let shutdown = runtime.shutdown.clone();
+    http::serve(listener, router(config, stream, runtime), limits, shutdown).await;
+}
+
+/// The routes of the public listener.
+pub fn router(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> Router {
+    let health = runtime.health.component("gateway");
+    health.ready();
+    let path = config.path.clone();
+    let gateway = Arc::new(Gateway {
+        budget: Arc::new(Semaphore::new(config.max_in_flight_bytes)),
+        metrics: Metrics::new(&runtime.metrics),
+        config,
+        stream,
+        runtime,
+        health,
+    });
+    let collect = post(collect::post)
+        .get(collect::pixel)
+        .options(collect::preflight);
+    Router::new()
+        .route(&path, collect)
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route(
+            "/robots.txt",
+            get(|| async { "User-agent: *\nDisallow: /\n" }),
+        )
+        .fallback(|| async { Problem::NotFound.into_response() })
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(gateway)
+}
+
+/// The state only; the reasons are for the admin listener.
+async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
+    let runtime = &gateway.runtime;
+    if runtime.health.is_ready() && !runtime.shutdown.has_started() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    let mut response = Problem::MethodNotAllowed.into_response();
+    cors::allow(
+        &gateway.config.allowed_origins,
+        &headers,
+        response.headers_mut(),
+    );
+    let allowed = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+    response.headers_mut().insert(header::ALLOW, allowed);
+    response
+}
+
+#[cfg(test)]
+mod tests;

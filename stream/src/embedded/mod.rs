@@ -1,8 +1,8 @@
 //! The own segmented log: a durable stream in one folder, for one process.
 //!
 //! Each partition is a folder of append-only segment files. One thread writes: it takes all appends
-//! that wait, syncs each touched file once and answers them together ([`writer`]). Readers read the
-//! files up to the last synced record, passing over damage ([`segment`]). What every group has
+//! that wait, syncs each touched file once and answers them together (`writer`). Readers read the
+//! files up to the last synced record, passing over damage (`segment`). What every group has
 //! finished is deleted a segment at a time; at a cap appends are refused.
 //!
 //! ```text

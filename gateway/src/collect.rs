@@ -1,0 +1,270 @@
+//! Answers `/collect`: read, decode, check, append.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use event::{Code, DeadLetter, Stage, time};
+use serde_json::json;
+use stream::{AppendError, Header, Record};
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
+
+use crate::admit::{self, Admitted};
+use crate::problem::Problem;
+use crate::sender::Sender;
+use crate::{Gateway, batch, body, cors, pixel};
+
+/// What became of a request's events.
+struct Kept {
+    accepted: usize,
+    dead_lettered: Vec<(usize, Code)>,
+}
+
+pub(crate) async fn post(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let since = Instant::now();
+    let kept = take(&gateway, peer, &headers, body).await;
+    let mut response = match kept {
+        Ok(kept) if kept.dead_lettered.is_empty() => StatusCode::NO_CONTENT.into_response(),
+        Ok(kept) => partly(&kept),
+        Err(problem) => problem.into_response(),
+    };
+    cors::allow(
+        &gateway.config.allowed_origins,
+        &headers,
+        response.headers_mut(),
+    );
+    gateway
+        .metrics
+        .request_seconds
+        .observe(since.elapsed().as_secs_f64());
+    response
+}
+
+pub(crate) async fn pixel(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let event = pixel::event(query.as_deref().unwrap_or_default());
+    let kept = keep(&gateway, peer, &headers, event.as_bytes(), false).await;
+    let mut response = match kept {
+        Ok(_) => ([(header::CONTENT_TYPE, "image/gif")], pixel::GIF).into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    cors::allow(
+        &gateway.config.allowed_origins,
+        &headers,
+        response.headers_mut(),
+    );
+    response
+}
+
+pub(crate) async fn preflight(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    let allowed = &gateway.config.allowed_origins;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    cors::allow(allowed, &headers, response.headers_mut());
+    if cors::is_allowed(allowed, &headers) {
+        cors::allow_preflight(response.headers_mut());
+    }
+    response
+}
+
+fn partly(kept: &Kept) -> Response {
+    let letters: Vec<_> = kept
+        .dead_lettered
+        .iter()
+        .map(|(index, code)| json!({ "index": index, "code": code.name() }))
+        .collect();
+    let body = json!({ "accepted": kept.accepted, "dead_lettered": letters });
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        body.to_string(),
+    )
+        .into_response()
+}
+
+async fn take(
+    gateway: &Gateway,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Kept, Problem> {
+    let read = async {
+        if !cors::is_allowed(&gateway.config.allowed_origins, headers) {
+            return Err(Problem::OriginRefused);
+        }
+        let is_ndjson = is_ndjson(headers)?;
+        let room = room(gateway, headers)?;
+        Ok((
+            body::read(&gateway.config, headers, body).await?,
+            is_ndjson,
+            room,
+        ))
+    };
+    match read.await {
+        Ok((body, is_ndjson, _room)) => keep(gateway, peer, headers, &body, is_ndjson).await,
+        Err(problem) => {
+            gateway.metrics.received.inc();
+            gateway.metrics.refused(&problem, 1);
+            Err(problem)
+        }
+    }
+}
+
+/// Whether the body is lines of JSON, by its content type.
+fn is_ndjson(headers: &HeaderMap) -> Result<bool, Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(false);
+    };
+    let value = value.to_str().unwrap_or_default();
+    let essence = value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    match essence.as_str() {
+        "" | "application/json" | "text/plain" => Ok(false),
+        "application/x-ndjson" => Ok(true),
+        _ => Err(Problem::UnsupportedMediaType),
+    }
+}
+
+/// Takes a place in the budget of bytes under way, or refuses at once.
+fn room(gateway: &Gateway, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Problem> {
+    if gateway.runtime.shutdown.has_started() {
+        return Err(Problem::ShuttingDown);
+    }
+    let max = gateway.config.max_body_bytes;
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse().ok());
+    let bytes = announced.unwrap_or(max).min(max);
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    gateway
+        .budget
+        .clone()
+        .try_acquire_many_owned(bytes)
+        .map_err(|_| Problem::Overloaded)
+}
+
+async fn keep(
+    gateway: &Gateway,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    body: &[u8],
+    is_ndjson: bool,
+) -> Result<Kept, Problem> {
+    let (config, metrics) = (&gateway.config, &gateway.metrics);
+    let batch = batch::split(body, is_ndjson, config.max_events).inspect_err(|problem| {
+        metrics.received.inc();
+        metrics.refused(problem, 1);
+    })?;
+    let count = batch.events.len();
+    metrics.received.inc_by(count as u64);
+    let sender = Sender::new(headers, peer, &config.trusted_proxies);
+    let mut fit = Vec::with_capacity(count);
+    let mut unfit = Vec::new();
+    let mut dropped = 0;
+    for (index, event) in batch.events.iter().enumerate() {
+        match admit::admit(event, &batch.shared, &sender, config) {
+            Ok(Some(admitted)) => fit.push(record(admitted, &sender)),
+            Ok(None) => dropped += 1,
+            Err(code) => unfit.push((index, code)),
+        }
+    }
+    if unfit.len() == count {
+        unfit.iter().for_each(|(_, code)| metrics.rejected(*code));
+        return Err(Problem::Unfit(unfit));
+    }
+    let letters = unfit
+        .iter()
+        .map(|(index, code)| letter(batch.events[*index], *code, &sender));
+    let letters: Vec<Record> = letters.collect();
+    let accepted = fit.len();
+    let appended = async {
+        append(gateway, &config.raw_topic, fit).await?;
+        append(gateway, &config.dead_topic, letters).await
+    };
+    appended
+        .await
+        .inspect_err(|problem| metrics.refused(problem, count as u64))?;
+    metrics.accepted.inc_by(accepted as u64);
+    metrics.dropped.inc_by(dropped);
+    unfit
+        .iter()
+        .for_each(|(_, code)| metrics.dead_lettered(*code));
+    Ok(Kept {
+        accepted,
+        dead_lettered: unfit,
+    })
+}
+
+fn record(admitted: Admitted, sender: &Sender) -> Record {
+    Record {
+        key: Some(admitted.key),
+        value: admitted.value,
+        headers: Vec::new(),
+        timestamp_ms: sender.received_at.as_millisecond(),
+    }
+}
+
+fn letter(event: &str, code: Code, sender: &Sender) -> Record {
+    let id = Uuid::now_v7().to_string();
+    let original = event.to_owned().into();
+    let at = time::format(sender.received_at);
+    let letter = DeadLetter::new(id, Stage::Gateway, code, at, original);
+    let header = |(name, value): (&'static str, _)| Header {
+        name: name.into(),
+        value,
+    };
+    Record {
+        key: Some(letter.id.clone().into()),
+        headers: letter.headers().into_iter().map(header).collect(),
+        value: letter.original,
+        timestamp_ms: sender.received_at.as_millisecond(),
+    }
+}
+
+async fn append(gateway: &Gateway, topic: &str, records: Vec<Record>) -> Result<(), Problem> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let appending = gateway.stream.append(topic, records);
+    let Ok(appended) = tokio::time::timeout(gateway.config.append_timeout, appending).await else {
+        gateway
+            .health
+            .not_ready("the stream does not answer in time");
+        return Err(Problem::NotDurable);
+    };
+    match appended {
+        Ok(()) => {
+            gateway.health.ready();
+            Ok(())
+        }
+        Err(AppendError::Closed) => Err(Problem::ShuttingDown),
+        Err(error @ AppendError::Full(_)) => {
+            gateway.health.not_ready(&error.to_string());
+            Err(Problem::SpoolFull)
+        }
+        Err(error) => {
+            gateway.health.not_ready(&error.to_string());
+            Err(Problem::NotDurable)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Settings of the gateway.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// Settings of the gateway, section `[gateway]` and those it shares with other stages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Path of the collect route; configurable, for some lists block its name.
+    pub path: String,
+    /// Topic that accepted events go to.
+    pub raw_topic: String,
+    /// Topic for the unfit events of a batch.
+    pub dead_topic: String,
+    /// Name of this gateway, written into each event.
+    pub collector: String,
+    /// Largest request body as sent.
+    pub max_body_bytes: usize,
+    /// Largest request body after inflating.
+    pub max_inflated_bytes: usize,
+    /// Most events of a request.
+    pub max_events: usize,
+    /// Largest event.
+    pub max_event_bytes: usize,
+    /// Bytes of requests that may be under way at a time.
+    pub max_in_flight_bytes: usize,
+    /// From the end of the header to the end of the body.
+    pub body_timeout: Duration,
+    /// How long the stream may take to make a request durable.
+    pub append_timeout: Duration,
+    /// Events older than this at receipt are unfit.
+    pub max_event_age: Duration,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins of pages that may send events; `*` stands for any, without credentials.
+    pub allowed_origins: Vec<String>,
+    /// What Global Privacy Control does to an event.
+    pub gpc: Gpc,
+    /// How long requests in flight may take once shutdown starts.
+    pub grace: Duration,
+}
+
+/// What Global Privacy Control, or denied consent, does to an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Gpc {
+    /// Nothing.
+    Off,
+    /// User ids and click ids go, the address is cut, the record's key is random.
+    #[default]
+    Anonymize,
+    /// The event is acknowledged and not kept.
+    Drop,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            path: "/collect".into(),
+            raw_topic: "raw-web-events".into(),
+            dead_topic: "dead-web-events".into(),
+            collector: "weir".into(),
+            max_body_bytes: 1 << 20,
+            max_inflated_bytes: 8 << 20,
+            max_events: 1_000,
+            max_event_bytes: event::limits::MAX_EVENT_BYTES,
+            max_in_flight_bytes: 128 << 20,
+            body_timeout: Duration::from_secs(30),
+            append_timeout: Duration::from_secs(10),
+            max_event_age: Duration::from_secs(30 * 86_400),
+            trusted_proxies: Vec::new(),
+            allowed_origins: vec!["*".into()],
+            gpc: Gpc::default(),
+            grace: Duration::from_secs(20),
+        }
+    }
+}
