@@ -1,1 +1,37 @@
-//! Stage 2: stream to stream.
+//! Stage 2: raw events become enriched events, stream to stream.
+//!
+//! Enriching is pure and total: a miss or an unknown agent is a value, a record that is no event a
+//! dead letter. A record is committed only after what became of it is durable.
+//!
+//! - [`config`] holds the settings
+//! - `stage` is the loop: poll, enrich, append, commit; `batch` and `delivery` are its parts
+//! - [`enrich()`] is all steps over one event, in their order:
+//!   `consent`, `clock`, [`agent`], `geo`, `source`, `address`
+//! - `document` is the event as the steps see it, and `slot` names its fields
+//! - `link` takes addresses of pages apart
+//! - [`explain()`] says what each step finds, and why
+//! - `metrics` is what the stage counts
+
+mod address;
+pub mod agent;
+mod batch;
+mod clock;
+pub mod config;
+mod consent;
+mod delivery;
+mod document;
+mod enrich;
+mod explain;
+mod geo;
+mod link;
+mod metrics;
+mod slot;
+mod source;
+mod stage;
+
+pub use agent::{Agent, AgentParser};
+pub use config::Config;
+pub use enrich::{Enriched, EnrichedEvent, Enricher, GeoOutcome, RecordContext, enrich};
+pub use explain::{Finding, Question, explain};
+pub use geo::Place;
+pub use stage::run;

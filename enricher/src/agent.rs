@@ -1,0 +1,141 @@
+//! What a user agent says of browser, system and device.
+//!
+//! - `browser` names the browser: own tokens before woothee
+//! - `system` reads the operating system
+//! - `device` tells the kind of device, its maker and model
+//! - `hints` are what browsers say beside the agent, and what only they can know
+//! - `bot` tells programs from people
+
+pub(crate) mod bot;
+mod browser;
+mod device;
+pub(crate) mod hints;
+mod system;
+
+use std::fmt;
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use crate::document::{Document, Value};
+use crate::slot;
+use bot::Bot;
+use system::System;
+
+/// Agents kept parsed. Browsers freeze their agents, so a busy site sees a few thousand; at about
+/// 500 bytes each the cache stays below 10 MB.
+const MAX_CACHED: usize = 20_000;
+
+/// Longest agent that is parsed, in bytes; the rest of a longer one is not looked at. Real ones
+/// stay below 500.
+const MAX_AGENT_BYTES: usize = 1_024;
+
+/// What an agent says. What it does not say is `None`, never a word for unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Agent {
+    /// Family of the browser, or the bot's name.
+    pub browser_name: Option<String>,
+    /// Version of the browser.
+    pub browser_version: Option<String>,
+    /// Family of the operating system, such as Android.
+    pub os_name: Option<&'static str>,
+    /// Operating system with version where the agent tells it honestly, such as "Android 14".
+    pub os: Option<String>,
+    /// Version of the operating system.
+    pub os_version: Option<String>,
+    /// Computer, Mobile, Tablet, TV, Console or XR.
+    pub device_type: Option<&'static str>,
+    /// Maker of the device.
+    pub device_brand: Option<&'static str>,
+    /// Model of the device.
+    pub device_model: Option<String>,
+    /// The program, where it is one.
+    pub bot: Option<Bot>,
+}
+
+/// Parses user agents. Pure: the same text gives the same answer, for answers are cached.
+pub trait AgentParser: Send + Sync + fmt::Debug {
+    /// Parses one agent, which is neither empty nor longer than 1,024 bytes.
+    fn parse(&self, agent: &str) -> Agent;
+}
+
+/// woothee, with our own tokens before and behind it.
+#[derive(Debug, Default)]
+pub struct WootheeParser;
+
+impl AgentParser for WootheeParser {
+    fn parse(&self, agent: &str) -> Agent {
+        let parsed = woothee::parser::Parser::new().parse(agent);
+        let bot = bot::detect(agent, parsed.as_ref().map(|p| (p.category, p.name)));
+        let (name, version) = match &bot {
+            Some(bot) => (bot.name.clone(), None),
+            None => browser::identify(agent, parsed.as_ref()),
+        };
+        let system = System::of(agent);
+        let (device_brand, device_model) = device::make(agent);
+        Agent {
+            browser_name: name,
+            browser_version: version,
+            os_name: system.family,
+            os: system.label(),
+            os_version: system.version,
+            device_type: device::kind(agent),
+            device_brand,
+            device_model,
+            bot,
+        }
+    }
+}
+
+/// A parser behind a bounded cache by agent.
+#[derive(Debug)]
+pub(crate) struct Agents {
+    parser: Box<dyn AgentParser>,
+    cache: Cache<Box<str>, Arc<Agent>>,
+}
+
+impl Agents {
+    /// Wraps a parser.
+    pub(crate) fn new(parser: Box<dyn AgentParser>) -> Self {
+        Self {
+            parser,
+            cache: Cache::new(MAX_CACHED),
+        }
+    }
+
+    /// What an agent says.
+    pub(crate) fn parse(&self, agent: &str) -> Arc<Agent> {
+        let mut end = agent.len().min(MAX_AGENT_BYTES);
+        while !agent.is_char_boundary(end) {
+            end -= 1;
+        }
+        let agent = &agent[..end];
+        if let Some(known) = self.cache.get(agent) {
+            return known;
+        }
+        let parsed = Arc::new(self.parser.parse(agent));
+        self.cache.insert(agent.into(), parsed.clone());
+        parsed
+    }
+}
+
+/// The step: derived values replace claimed ones only where the derivation succeeded.
+pub(crate) fn apply<'a>(document: &mut Document<'a>, agent: &'a Agent) {
+    document.set_known(slot::BROWSER_NAME, agent.browser_name.as_deref());
+    if let Some(version) = agent.browser_version.as_deref() {
+        document.set_text(slot::BROWSER_VERSION, version);
+        document.set_known(slot::BROWSER_MAJOR, version.split('.').next());
+    }
+    document.set_known(slot::OS_NAME, agent.os_name);
+    document.set_known(slot::OS, agent.os.as_deref());
+    document.set_known(slot::OS_VERSION, agent.os_version.as_deref());
+    document.set_known(slot::DEVICE_TYPE, agent.device_type);
+    if let Some(kind) = agent.device_type {
+        document.set(slot::DEVICE_IS_MOBILE, Value::Boolean(kind == "Mobile"));
+    }
+    document.set_known(slot::DEVICE_BRAND, agent.device_brand);
+    document.set_known(slot::DEVICE_MODEL, agent.device_model.as_deref());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! A batch of records enriched: what goes to which topic, and what is counted of it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use event::{Code, DeadLetter, Stage, header, time};
+use jiff::Timestamp;
+use stream::{Delivered, Header, Record};
+
+use crate::enrich::{self, Enriched, EnrichedEvent, Enricher, GeoOutcome, RecordContext};
+use crate::metrics::Metrics;
+
+/// A batch ready to be appended.
+#[derive(Debug, Default)]
+pub(crate) struct EnrichedBatch {
+    /// Enriched records and the raw ones they came from, in the order read.
+    pub(crate) enriched: Vec<(Record, Delivered)>,
+    /// Records that cannot be enriched.
+    pub(crate) letters: Vec<DeadLetter>,
+    /// What is counted once the batch is durable.
+    pub(crate) counts: Counts,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) enriched: u64,
+    pub(crate) dropped: u64,
+    pub(crate) geo_hit: u64,
+    pub(crate) geo_miss: u64,
+    pub(crate) geo_private: u64,
+    pub(crate) geo_none: u64,
+    pub(crate) dead: BTreeMap<Code, u64>,
+}
+
+/// Enriches the records. Computes only; half a millisecond for every hundred.
+pub(crate) fn enrich(enricher: &Enricher, records: Vec<Delivered>) -> EnrichedBatch {
+    let now_ms = Timestamp::now().as_millisecond();
+    let mut batch = EnrichedBatch {
+        enriched: Vec::with_capacity(records.len()),
+        ..EnrichedBatch::default()
+    };
+    for delivered in records {
+        match enrich_one(enricher, &delivered, now_ms) {
+            Ok(Enriched::Document(event)) => {
+                batch.counts.enriched += 1;
+                batch.counts.add_geo(event.geo);
+                batch
+                    .enriched
+                    .push((record(*event, &delivered.record), delivered));
+            }
+            Ok(Enriched::Dropped) => batch.counts.dropped += 1,
+            Err(code) => batch.letters.push(letter(&delivered, code)),
+        }
+    }
+    batch
+}
+
+fn enrich_one(enricher: &Enricher, delivered: &Delivered, now_ms: i64) -> Result<Enriched, Code> {
+    let record = &delivered.record;
+    let format = record.header(header::FORMAT_NAME);
+    if format.is_some_and(|format| format != header::FORMAT.as_bytes()) {
+        return Err(Code::UnsupportedFormat);
+    }
+    let context = RecordContext {
+        timestamp_ms: record.timestamp_ms,
+        now_ms,
+        position: &delivered.position,
+    };
+    enrich::enrich(enricher, &record.value, context)
+}
+
+/// The enriched record. Key and time are the raw record's, id and day stand beside the document so
+/// that the sink need not read it.
+fn record(event: EnrichedEvent, raw: &Record) -> Record {
+    let header = |name: &'static str, value: Bytes| Header {
+        name: name.into(),
+        value,
+    };
+    Record {
+        key: Some(raw.key.clone().unwrap_or_else(|| event.key.into())),
+        value: event.value.into(),
+        headers: vec![
+            header(
+                header::FORMAT_NAME,
+                Bytes::from_static(header::FORMAT.as_bytes()),
+            ),
+            header(header::ID, event.id.into()),
+            header(header::DAY, event.day.into()),
+        ],
+        timestamp_ms: raw.timestamp_ms,
+    }
+}
+
+/// The dead letter of a raw record.
+pub(crate) fn letter(delivered: &Delivered, code: Code) -> DeadLetter {
+    DeadLetter::new(
+        delivered.position.to_string(),
+        Stage::Enricher,
+        code,
+        time::format(Timestamp::now()),
+        delivered.record.value.clone(),
+    )
+}
+
+/// The record of a dead letter.
+pub(crate) fn letter_record(letter: &DeadLetter, now_ms: i64) -> Record {
+    let headers = letter.headers().into_iter().map(|(name, value)| Header {
+        name: name.into(),
+        value,
+    });
+    Record {
+        key: Some(letter.id.clone().into()),
+        value: letter.original.clone(),
+        headers: headers.collect(),
+        timestamp_ms: now_ms,
+    }
+}
+
+impl Counts {
+    fn add_geo(&mut self, outcome: GeoOutcome) {
+        let count = match outcome {
+            GeoOutcome::None => &mut self.geo_none,
+            GeoOutcome::Private => &mut self.geo_private,
+            GeoOutcome::Miss => &mut self.geo_miss,
+            GeoOutcome::Hit => &mut self.geo_hit,
+        };
+        *count += 1;
+    }
+
+    /// Counts a batch that is durable.
+    pub(crate) fn add_to(&self, metrics: &Metrics) {
+        metrics.enriched.inc_by(self.enriched);
+        metrics.dropped.inc_by(self.dropped);
+        metrics.geo_hit.inc_by(self.geo_hit);
+        metrics.geo_miss.inc_by(self.geo_miss);
+        metrics.geo_private.inc_by(self.geo_private);
+        metrics.geo_none.inc_by(self.geo_none);
+        for (code, count) in &self.dead {
+            metrics.dead_letters(*code, *count);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! One event as the steps see it: a slot for every field of THE table, and the members that the
+//! table does not know.
+//!
+//! Values borrow from the record wherever its text needs no unescaping, and from the caches of the
+//! agent and geo steps, so that enriching copies little.
+//!
+//! - `read` makes a document from JSON
+//! - `repair` brings every value into the kind of its field
+//! - `props` bounds and flattens the members that Weir does not know
+//! - `write` makes JSON of it
+
+pub(crate) mod props;
+pub(crate) mod read;
+pub(crate) mod repair;
+pub(crate) mod write;
+
+use std::borrow::Cow;
+
+use event::FIELDS;
+
+use crate::slot::Slot;
+
+/// The value of one slot.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) enum Value<'a> {
+    /// Not there; null and empty text count as such.
+    #[default]
+    Absent,
+    /// Text, also dates and addresses in their written form.
+    Text(Cow<'a, str>),
+    /// A whole number.
+    Long(i64),
+    /// Any other number; finite.
+    Double(f64),
+    /// True or false.
+    Boolean(bool),
+    /// Degrees.
+    Point { latitude: f64, longitude: f64 },
+    /// Several texts.
+    List(Vec<Cow<'a, str>>),
+    /// An array or an object.
+    Json(Box<serde_json::Value>),
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Document<'a> {
+    slots: [Value<'a>; FIELDS.len()],
+    /// Members that the table does not know, in the order sent; of equal names the last wins.
+    pub(crate) unknown: Vec<(Cow<'a, str>, serde_json::Value)>,
+    /// The finished `props`, once repaired.
+    pub(crate) props: props::Props<'a>,
+}
+
+impl Default for Document<'_> {
+    fn default() -> Self {
+        Self {
+            slots: [const { Value::Absent }; FIELDS.len()],
+            unknown: Vec::new(),
+            props: props::Props::default(),
+        }
+    }
+}
+
+impl<'a> Document<'a> {
+    /// The value of a slot.
+    pub(crate) fn value(&self, slot: Slot) -> &Value<'a> {
+        &self.slots[slot.index()]
+    }
+
+    /// Takes the value of a slot, leaving it absent.
+    pub(crate) fn take(&mut self, slot: Slot) -> Value<'a> {
+        std::mem::take(&mut self.slots[slot.index()])
+    }
+
+    /// Whether a slot has a value.
+    pub(crate) fn has(&self, slot: Slot) -> bool {
+        !matches!(self.value(slot), Value::Absent)
+    }
+
+    /// The text of a slot; `None` where it holds none.
+    pub(crate) fn text(&self, slot: Slot) -> Option<&str> {
+        match self.value(slot) {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text of a slot, to be kept beside the document: free where it is borrowed.
+    pub(crate) fn kept_text(&self, slot: Slot) -> Option<Cow<'a, str>> {
+        match self.value(slot) {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// The number of a slot; `None` where it holds none.
+    pub(crate) fn double(&self, slot: Slot) -> Option<f64> {
+        match self.value(slot) {
+            Value::Double(number) => Some(*number),
+            Value::Long(number) => Some(*number as f64),
+            _ => None,
+        }
+    }
+
+    /// Sets a slot.
+    pub(crate) fn set(&mut self, slot: Slot, value: Value<'a>) {
+        self.slots[slot.index()] = value;
+    }
+
+    /// Sets a slot to a text.
+    pub(crate) fn set_text(&mut self, slot: Slot, text: impl Into<Cow<'a, str>>) {
+        self.set(slot, Value::Text(text.into()));
+    }
+
+    /// Sets a slot to a text where there is one; else the slot keeps its value.
+    pub(crate) fn set_known(&mut self, slot: Slot, text: Option<&'a str>) {
+        if let Some(text) = text {
+            self.set_text(slot, text);
+        }
+    }
+
+    /// Empties a slot.
+    pub(crate) fn clear(&mut self, slot: Slot) {
+        self.set(slot, Value::Absent);
+    }
+}

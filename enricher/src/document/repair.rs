@@ -1,0 +1,334 @@
+//! Bringing every value into the kind of its field.
+//!
+//! A value that fits after an honest conversion (a number written as text, a truth as 0 or 1) is
+//! converted in silence. One that does not fit is moved to `props` under its name and listed in
+//! `invalid_fields`; the event is kept. So the store never refuses a document for its types.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use event::{Kind, limits::MAX_KEYWORD_CHARS, time};
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use super::{Document, Value};
+use crate::slot::{self, Slot};
+
+/// Dates that a 64-bit count of nanoseconds since 1970 holds, which is what the engines share:
+/// the years 1678 to 2261.
+const DATE_SECONDS: std::ops::RangeInclusive<i64> = -9_214_560_000..=9_214_646_400;
+
+/// Repairs every value, flattens `props` and takes the unknown members into them.
+pub(crate) fn repair(document: &mut Document<'_>) {
+    let mut invalid = match document.take(slot::INVALID_FIELDS) {
+        Value::Json(json) => texts(&json).unwrap_or_default(),
+        Value::Text(text) => vec![text],
+        _ => Vec::new(),
+    };
+    match document.take(slot::PROPS) {
+        Value::Absent => {}
+        Value::Json(json) if json.is_object() => {
+            if let Json::Object(members) = *json {
+                for (name, value) in members {
+                    document.props.add(&name, value);
+                }
+            }
+        }
+        misfit => {
+            invalid.push(slot::PROPS.field().name.into());
+            keep(document, slot::PROPS, misfit);
+        }
+    }
+    for slot in Slot::all() {
+        let value = document.take(slot);
+        if matches!(value, Value::Absent) {
+            continue;
+        }
+        match fit(slot, value) {
+            Ok(value) => document.set(slot, value),
+            Err(misfit) => {
+                let name = slot.field().name;
+                invalid.push(name.into());
+                keep(document, slot, misfit);
+            }
+        }
+    }
+    for (name, value) in std::mem::take(&mut document.unknown) {
+        document.props.add(&name, value);
+    }
+    if document.props.is_cut {
+        invalid.push("props".into());
+    }
+    invalid.sort_unstable();
+    invalid.dedup();
+    if !invalid.is_empty() {
+        document.set(slot::INVALID_FIELDS, Value::List(invalid));
+    }
+}
+
+/// Keeps a misfit in `props`, except where that would slip past the privacy settings.
+fn keep<'a>(document: &mut Document<'a>, slot: Slot, misfit: Value<'a>) {
+    if slot == slot::IP_ADDRESS {
+        return;
+    }
+    let name = slot.field().name;
+    match misfit {
+        Value::Text(text) => document.props.add_text(name, text),
+        Value::Long(number) => document.props.add(name, number.into()),
+        Value::Double(number) => document.props.add(name, number.into()),
+        Value::Boolean(truth) => document.props.add(name, truth.into()),
+        Value::Json(json) => document.props.add(name, *json),
+        Value::Absent | Value::Point { .. } | Value::List(_) => {}
+    }
+}
+
+/// The value in the kind of its field, or back as it was.
+fn fit<'a>(slot: Slot, value: Value<'a>) -> Result<Value<'a>, Value<'a>> {
+    match slot.field().kind {
+        Kind::Keyword => keyword(slot, value),
+        Kind::Long => long(value),
+        Kind::Double => double(slot, value),
+        Kind::Boolean => boolean(value),
+        Kind::Date => date(value),
+        Kind::Ip => address(value),
+        Kind::GeoPoint => point(value),
+        Kind::Stored => match value {
+            Value::Json(json) if json.is_object() => Ok(Value::Json(json)),
+            other => Err(other),
+        },
+        // Taken out before.
+        Kind::Flattened => Err(value),
+    }
+}
+
+fn keyword<'a>(slot: Slot, value: Value<'a>) -> Result<Value<'a>, Value<'a>> {
+    match value {
+        Value::Text(text) => Ok(match clean(&text, MAX_KEYWORD_CHARS) {
+            Some(cleaned) => Value::Text(cleaned.into()),
+            None => Value::Text(text),
+        }),
+        Value::Long(number) => Ok(Value::Text(number.to_string().into())),
+        Value::Double(number) => Ok(Value::Text(number.to_string().into())),
+        Value::Boolean(truth) => Ok(Value::Text(if truth { "true" } else { "false" }.into())),
+        Value::Json(json) if slot == slot::BOT_REASONS => match texts(&json) {
+            Some(texts) => Ok(Value::List(texts)),
+            None => Err(Value::Json(json)),
+        },
+        other => Err(other),
+    }
+}
+
+fn long(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
+    // Every whole number below 2^53 is a double of its own.
+    let whole = |number: f64| {
+        (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
+    };
+    let fitted = match &value {
+        Value::Long(number) => Some(*number),
+        Value::Double(number) => whole(*number),
+        Value::Text(text) => {
+            let text = text.trim();
+            text.parse()
+                .ok()
+                .or_else(|| text.parse().ok().and_then(whole))
+        }
+        _ => None,
+    };
+    fitted.map(Value::Long).ok_or(value)
+}
+
+fn double(slot: Slot, value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
+    let fitted = match &value {
+        Value::Long(number) => Some(*number as f64),
+        Value::Double(number) => Some(*number),
+        Value::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let bound = match slot {
+        slot::GEO_LATITUDE => 90.0,
+        slot::GEO_LONGITUDE => 180.0,
+        _ => f64::MAX,
+    };
+    fitted
+        .filter(|number: &f64| number.is_finite() && number.abs() <= bound)
+        .map(Value::Double)
+        .ok_or(value)
+}
+
+fn boolean(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
+    let fitted = match &value {
+        Value::Boolean(truth) => Some(*truth),
+        Value::Long(0) => Some(false),
+        Value::Long(1) => Some(true),
+        Value::Text(text) => match text.trim() {
+            "true" | "True" | "TRUE" | "1" => Some(true),
+            "false" | "False" | "FALSE" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    };
+    fitted.map(Value::Boolean).ok_or(value)
+}
+
+fn date(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
+    match (instant(&value), value) {
+        // What is already written as Weir writes it needs no new text.
+        (Some(_), Value::Text(text)) if is_canonical(&text) => Ok(Value::Text(text)),
+        (Some(time), _) => Ok(Value::Text(time.to_string().into())),
+        (None, value) => Err(value),
+    }
+}
+
+/// Reads a value as a time, in any form that clients send.
+pub(crate) fn instant(value: &Value<'_>) -> Option<Timestamp> {
+    let time = match value {
+        Value::Text(text) => time::parse_text(text),
+        Value::Long(number) => time::parse(&Json::from(*number)),
+        Value::Double(number) => time::parse(&Json::from(*number)),
+        _ => None,
+    };
+    time.filter(|time| DATE_SECONDS.contains(&time.as_second()))
+}
+
+/// Whether a text that is a time has the form `2026-01-02T03:04:05[.678]Z`.
+fn is_canonical(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (20..=30).contains(&bytes.len())
+        && bytes[4] == b'-'
+        && bytes[7] == b'-'
+        && bytes[10] == b'T'
+        && bytes[19..bytes.len() - 1]
+            .iter()
+            .all(|b| *b == b'.' || b.is_ascii_digit())
+        && bytes[bytes.len() - 1] == b'Z'
+}
+
+fn address(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
+    let Value::Text(text) = &value else {
+        return Err(value);
+    };
+    match text.trim().parse::<IpAddr>() {
+        Ok(address) => Ok(Value::Text(address.to_canonical().to_string().into())),
+        Err(_) => Err(value),
+    }
+}
+
+fn point(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
+    let Value::Json(json) = &value else {
+        return Err(value);
+    };
+    let degrees = |name: &str, bound: f64| {
+        let number = json.get(name)?.as_f64()?;
+        (number.abs() <= bound).then_some(number)
+    };
+    match (degrees("lat", 90.0), degrees("lon", 180.0)) {
+        (Some(latitude), Some(longitude)) => Ok(Value::Point {
+            latitude,
+            longitude,
+        }),
+        _ => Err(value),
+    }
+}
+
+fn texts(json: &Json) -> Option<Vec<Cow<'static, str>>> {
+    let items = json.as_array()?.iter();
+    items
+        .map(|item| item.as_str().map(|text| text.to_owned().into()))
+        .collect()
+}
+
+/// The text without NUL, which engines refuse in places, and cut to `max_chars`; `None` where it
+/// is so already.
+pub(crate) fn clean(text: &str, max_chars: usize) -> Option<String> {
+    let is_long = text.len() > max_chars && text.chars().nth(max_chars).is_some();
+    if !is_long && memchr::memchr(0, text.as_bytes()).is_none() {
+        return None;
+    }
+    let replaced = |c| {
+        if c == '\0' {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    Some(text.chars().take(max_chars).map(replaced).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::document::{read, write};
+
+    fn check(event: Json, expected: Json) {
+        let raw = event.to_string();
+        let mut document = read::document(raw.as_bytes()).unwrap();
+        repair(&mut document);
+        let written: Json = serde_json::from_slice(&write::json(&document, 0)).unwrap();
+        assert_eq!(written, expected, "{raw}");
+    }
+
+    #[test]
+    fn honest_conversions_are_silent() {
+        check(
+            json!({"geo_latitude": "54.79", "screen_width": "1920", "screen_height": 1080.0,
+                "referer_url_port": 80, "device_is_mobile": "True", "site": true,
+                "sent_at": 1_767_323_045, "event_timestamp": "2026-01-02 03:04:05.678901"}),
+            json!({"geo_latitude": 54.79, "screen_width": 1920, "screen_height": 1080,
+                "referer_url_port": "80", "device_is_mobile": true, "site": "true",
+                "sent_at": "2026-01-02T03:04:05Z", "event_timestamp": "2026-01-02T03:04:05.678901Z"}),
+        );
+    }
+
+    #[test]
+    fn misfits_move_to_props_and_are_listed() {
+        check(
+            json!({"geo_latitude": "north", "geo_longitude": 181, "screen_width": 1.5,
+                "device_is_mobile": "maybe", "event_timestamp": "yesterday", "page_title": {"a": 1},
+                "received_at": "9999-01-01T00:00:00Z", "x": {"y": 1}, "hints": "no"}),
+            json!({"props": {"geo_latitude": "north", "geo_longitude": 181, "screen_width": 1.5,
+                "device_is_mobile": "maybe", "event_timestamp": "yesterday", "page_title.a": 1,
+                "received_at": "9999-01-01T00:00:00Z", "x.y": 1, "hints": "no"},
+                "invalid_fields": ["device_is_mobile", "event_timestamp", "geo_latitude",
+                    "geo_longitude", "hints", "page_title", "received_at", "screen_width"]}),
+        );
+    }
+
+    #[test]
+    fn address_that_does_not_fit_is_not_kept() {
+        check(
+            json!({"ip_address": "203.0.113.7, 10.0.0.1"}),
+            json!({"invalid_fields": ["ip_address"]}),
+        );
+        check(
+            json!({"ip_address": "::ffff:203.0.113.7"}),
+            json!({"ip_address": "203.0.113.7"}),
+        );
+    }
+
+    #[test]
+    fn texts_are_cut_and_cleaned() {
+        check(
+            json!({"page_title": "a\u{0}b"}),
+            json!({"page_title": "a\u{fffd}b"}),
+        );
+        check(
+            json!({"page_title": "é".repeat(9_000)}),
+            json!({"page_title": "é".repeat(MAX_KEYWORD_CHARS)}),
+        );
+    }
+
+    #[test]
+    fn props_that_is_no_object_is_kept() {
+        let invalid = json!(["props"]);
+        check(
+            json!({"props": [1, 2]}),
+            json!({"props": {"props": [1, 2]}, "invalid_fields": invalid}),
+        );
+        check(
+            json!({"props": "x"}),
+            json!({"props": {"props": "x"}, "invalid_fields": invalid}),
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! Taking addresses of pages apart: host, path and query, without a copy where possible.
+//!
+//! Lenient on purpose: the seed's referrers have no scheme, and browsers send what people typed.
+//! What has no sensible host has none.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use percent_encoding::percent_decode;
+
+/// Longest query that is looked through, in bytes; tracking parameters stand far before it.
+const MAX_QUERY_BYTES: usize = 8_192;
+
+/// Longest host name that the domain name system allows.
+const MAX_HOST_BYTES: usize = 253;
+
+/// An address taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link<'a> {
+    /// The host in lower case, ASCII (punycode), without port and trailing dot. For
+    /// `android-app://` the package.
+    pub(crate) host: Cow<'a, str>,
+    /// The path as sent, starting with `/`, or empty.
+    pub(crate) path: &'a str,
+    /// The query as sent, without `?`, or empty.
+    pub(crate) query: &'a str,
+}
+
+impl<'a> Link<'a> {
+    /// Takes `text` apart; `None` where it has no host.
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let text = text.trim();
+        let rest = match text.find("://") {
+            Some(end) if is_scheme(&text[..end]) => &text[end + 3..],
+            _ => text.strip_prefix("//").unwrap_or(text),
+        };
+        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        let host = host(authority)?;
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        Some(Self { host, path, query })
+    }
+
+    /// The decoded values of the query's parameters that `name` picks, in order.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut end = self.query.len().min(MAX_QUERY_BYTES);
+        while !self.query.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.query[..end]
+            .split(['&', ';'])
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+    }
+}
+
+/// Decodes a parameter's value: `+` and `%xx`.
+pub(crate) fn decode(value: &str) -> Cow<'_, str> {
+    let bytes = value.as_bytes();
+    if memchr::memchr2(b'+', b'%', bytes).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let spaced: Vec<u8> = bytes
+        .iter()
+        .map(|b| if *b == b'+' { b' ' } else { *b })
+        .collect();
+    let decoded = percent_decode(&spaced).decode_utf8_lossy();
+    Cow::Owned(decoded.trim().to_owned())
+}
+
+/// Whether two hosts belong to one site: equal, or with the same registrable domain.
+pub(crate) fn is_same_site(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    match (psl::domain_str(a), psl::domain_str(b)) {
+        (Some(domain), Some(other)) => domain == other && !is_address(a),
+        _ => false,
+    }
+}
+
+fn is_address(host: &str) -> bool {
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+}
+
+fn host(authority: &str) -> Option<Cow<'_, str>> {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.starts_with('[') {
+        true => &host[..=host.find(']')?],
+        false => host.split(':').next().unwrap_or_default(),
+    };
+    let host = host.trim_end_matches('.');
+    if host.is_empty() || host.len() > MAX_HOST_BYTES {
+        return None;
+    }
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._[]:".contains(&b);
+    // Without a dot only what stands for the machine itself is a host; else it is a mere word.
+    if !host.contains(['.', ':']) && !host.eq_ignore_ascii_case("localhost") {
+        return None;
+    }
+    if host.bytes().all(is_plain) {
+        return Some(Cow::Borrowed(host));
+    }
+    match url::Host::parse(host).ok()? {
+        url::Host::Domain(domain) => Some(Cow::Owned(domain)),
+        address => Some(Cow::Owned(address.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<(&str, &str, &str)>) {
+        let link = Link::parse(text);
+        let parts = link.as_ref().map(|l| (&*l.host, l.path, l.query));
+        assert_eq!(parts, expected, "{text}");
+    }
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        check(
+            "http://www.dummywebsite.com/home",
+            Some(("www.dummywebsite.com", "/home", "")),
+        );
+        check("www.google.com", Some(("www.google.com", "", "")));
+        check(
+            "HTTPS://Shop.Example.:8443/a?b=c#d?e",
+            Some(("shop.example", "/a", "b=c")),
+        );
+        check(
+            "https://user:pw@example.com?q=1",
+            Some(("example.com", "", "q=1")),
+        );
+        check(
+            "android-app://com.google.android.gm/",
+            Some(("com.google.android.gm", "/", "")),
+        );
+        check(
+            "https://bücher.example/",
+            Some(("xn--bcher-kva.example", "/", "")),
+        );
+        check(
+            "http://[2001:db8::1]:80/x",
+            Some(("[2001:db8::1]", "/x", "")),
+        );
+        check("http://localhost:8080/", Some(("localhost", "/", "")));
+    }
+
+    #[test]
+    fn what_has_no_host_has_none() {
+        for text in [
+            "",
+            "/home",
+            "about:blank",
+            "http://",
+            "word",
+            "http://a b.c/",
+            "data:text/html,x",
+        ] {
+            check(text, None);
+        }
+        check(&"a.".repeat(5_000), None);
+    }
+
+    #[test]
+    fn sites_are_registrable_domains() {
+        assert!(is_same_site("shop.example.co.uk", "www.example.co.uk"));
+        assert!(!is_same_site("a.co.uk", "b.co.uk"));
+        assert!(!is_same_site("10.0.0.1", "10.1.0.1"));
+        assert!(is_same_site("localhost", "localhost"));
+        assert!(!is_same_site("a.github.io", "b.github.io"));
+    }
+
+    #[test]
+    fn values_are_decoded() {
+        assert_eq!(decode("a+b%40c%E2%82%AC"), "a b@c€");
+        assert_eq!(decode("%ff"), "\u{fffd}");
+    }
+}

@@ -1,0 +1,332 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use event::{Code, DeadLetter, header};
+use stream::embedded::{Durability, EmbeddedLog, Options};
+use stream::{AppendError, Record, TopicInfo, TopicOutcome, TopicSpec};
+
+use super::*;
+
+/// The embedded log with faults.
+struct Faulty {
+    log: EmbeddedLog,
+    is_away: AtomicBool,
+    /// Records whose value is larger are refused.
+    max_bytes: AtomicUsize,
+}
+
+#[async_trait]
+impl Stream for Faulty {
+    async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError> {
+        if topic != "raw-web-events" {
+            if self.is_away.load(Ordering::Relaxed) {
+                return Err(AppendError::Unavailable("away".into()));
+            }
+            let max = self.max_bytes.load(Ordering::Relaxed);
+            if let Some(index) = records.iter().position(|r| r.value.len() > max) {
+                let reason = "too large".into();
+                return Err(AppendError::Rejected { index, reason });
+            }
+        }
+        self.log.append(topic, records).await
+    }
+
+    async fn subscribe(
+        &self,
+        topics: &[&str],
+        start: Start,
+    ) -> Result<Box<dyn Consumer>, StreamError> {
+        self.log.subscribe(topics, start).await
+    }
+
+    async fn create_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicOutcome>, StreamError> {
+        self.log.create_topics(specs).await
+    }
+
+    async fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicInfo>>, StreamError> {
+        self.log.describe(topics).await
+    }
+
+    async fn close(&self, deadline: Duration) -> Result<(), StreamError> {
+        self.log.close(deadline).await
+    }
+}
+
+/// A stage on an embedded log in a temporary folder.
+struct Bench {
+    stream: Arc<Faulty>,
+    runtime: Runtime,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            durability: Durability::Os,
+            min_free_bytes: 0,
+            ..Options::default()
+        };
+        let log = EmbeddedLog::open(folder.path(), options).unwrap();
+        Self {
+            stream: Arc::new(Faulty {
+                log,
+                is_away: AtomicBool::new(false),
+                max_bytes: AtomicUsize::new(usize::MAX),
+            }),
+            runtime: Runtime::default(),
+            _folder: folder,
+        }
+    }
+
+    async fn create_topics(&self) {
+        let names = ["raw-web-events", "enriched-web-events", "dead-web-events"];
+        let specs = names.map(|name| TopicSpec {
+            name: name.into(),
+            partitions: 2,
+            replication_factor: None,
+            min_insync_replicas: None,
+            retention: None,
+        });
+        self.stream.create_topics(&specs).await.unwrap();
+    }
+
+    fn start(&mut self) -> tokio::task::JoinHandle<anyhow::Result<()>> {
+        self.runtime.shutdown = Shutdown::default();
+        let config = Config {
+            max_batch_events: 10,
+            ..Config::default()
+        };
+        tokio::spawn(run(config, self.stream.clone(), self.runtime.clone()))
+    }
+
+    async fn stop(&self, task: tokio::task::JoinHandle<anyhow::Result<()>>) {
+        self.runtime.shutdown.start();
+        let ended = tokio::time::timeout(Duration::from_secs(10), task).await;
+        ended.expect("ends within its grace").unwrap().unwrap();
+    }
+
+    async fn send(&self, key: &str, value: &str) {
+        let record = Record {
+            key: Some(Bytes::copy_from_slice(key.as_bytes())),
+            value: Bytes::copy_from_slice(value.as_bytes()),
+            headers: Vec::new(),
+            timestamp_ms: 1_772_366_400_000,
+        };
+        self.stream
+            .append("raw-web-events", vec![record])
+            .await
+            .unwrap();
+    }
+
+    /// Reads a topic from its start until it has brought `count` records.
+    async fn read(&self, topic: &str, count: usize) -> Vec<Record> {
+        let mut consumer = self
+            .stream
+            .subscribe(&[topic], Start::Earliest)
+            .await
+            .unwrap();
+        let mut records = Vec::new();
+        eventually(async || {
+            let batch = consumer
+                .poll(1_000, Duration::from_millis(20))
+                .await
+                .unwrap();
+            records.extend(batch.records.into_iter().map(|delivered| delivered.record));
+            records.len() >= count
+        })
+        .await;
+        records
+    }
+
+    fn reason(&self, component: &str) -> Option<String> {
+        let report = self.runtime.health.report();
+        report.into_iter().find(|(name, _)| *name == component)?.1
+    }
+}
+
+async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "it did not come about in 10 s");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn good(number: usize) -> String {
+    format!(r#"{{"event_id":"id-{number}","event_type":"a","number":{number}}}"#)
+}
+
+#[tokio::test]
+async fn good_and_bad_records_find_their_topics() {
+    let mut bench = Bench::new();
+    bench.create_topics().await;
+    let task = bench.start();
+    bench.send("a", &good(1)).await;
+    bench.send("a", "[]").await;
+    bench.send("a", &good(2)).await;
+    let enriched = bench.read("enriched-web-events", 2).await;
+    assert_eq!(enriched[0].header(header::ID).unwrap(), "id-1");
+    assert_eq!(enriched[0].header(header::DAY).unwrap(), "2026.03.01");
+    assert_eq!(
+        enriched[0].header(header::FORMAT_NAME).unwrap(),
+        header::FORMAT
+    );
+    assert_eq!(enriched[0].key.as_deref(), Some(&b"a"[..]));
+    assert_eq!(enriched[0].timestamp_ms, 1_772_366_400_000);
+    let dead = bench.read("dead-web-events", 1).await.remove(0);
+    let letter =
+        DeadLetter::read(dead.value.clone(), |name| dead.header(name).map(|v| &**v)).unwrap();
+    assert_eq!(
+        (letter.code, &*letter.original),
+        (Code::NotAnObject, &b"[]"[..])
+    );
+    bench.stop(task).await;
+    let text = bench.runtime.metrics.text();
+    assert!(
+        text.contains("weir_enricher_events_total{outcome=\"enriched\"} 2"),
+        "{text}"
+    );
+    assert!(text.contains("weir_dead_letters_total{stage=\"enricher\",code=\"not_an_object\"} 1"));
+    assert!(text.contains("weir_enricher_geo_total{outcome=\"none\"} 2"));
+}
+
+#[tokio::test]
+async fn order_of_a_key_is_kept_and_nothing_comes_twice_after_a_stop() {
+    let mut bench = Bench::new();
+    bench.create_topics().await;
+    for number in 0..100 {
+        bench.send("a", &good(number)).await;
+    }
+    let task = bench.start();
+    bench.read("enriched-web-events", 100).await;
+    bench.stop(task).await;
+    for number in 100..150 {
+        bench.send("a", &good(number)).await;
+    }
+    let task = bench.start();
+    let enriched = bench.read("enriched-web-events", 150).await;
+    bench.stop(task).await;
+    let ids: Vec<String> = enriched
+        .iter()
+        .map(|record| String::from_utf8(record.header(header::ID).unwrap().to_vec()).unwrap())
+        .collect();
+    let expected: Vec<String> = (0..150).map(|number| format!("id-{number}")).collect();
+    assert_eq!(ids, expected);
+}
+
+#[tokio::test]
+async fn stream_that_is_away_is_waited_for() {
+    let mut bench = Bench::new();
+    bench.create_topics().await;
+    bench.stream.is_away.store(true, Ordering::Relaxed);
+    let task = bench.start();
+    bench.send("a", &good(1)).await;
+    eventually(async || {
+        bench
+            .reason("enricher output")
+            .is_some_and(|r| r.contains("away"))
+    })
+    .await;
+    bench.stream.is_away.store(false, Ordering::Relaxed);
+    assert_eq!(bench.read("enriched-web-events", 1).await.len(), 1);
+    eventually(async || bench.reason("enricher output").is_none()).await;
+    bench.stop(task).await;
+    assert!(
+        !bench
+            .runtime
+            .metrics
+            .text()
+            .contains("code=\"event_too_large\"")
+    );
+}
+
+#[tokio::test]
+async fn what_was_not_appended_is_read_again() {
+    let mut bench = Bench::new();
+    bench.create_topics().await;
+    bench.stream.is_away.store(true, Ordering::Relaxed);
+    let task = bench.start();
+    bench.send("a", &good(1)).await;
+    eventually(async || bench.reason("enricher output").is_some()).await;
+    bench.stop(task).await;
+    bench.stream.is_away.store(false, Ordering::Relaxed);
+    let task = bench.start();
+    assert_eq!(bench.read("enriched-web-events", 1).await.len(), 1);
+    bench.stop(task).await;
+}
+
+#[tokio::test]
+async fn refused_record_is_buried_and_the_rest_goes_on() {
+    let mut bench = Bench::new();
+    bench.create_topics().await;
+    bench.stream.max_bytes.store(1_000, Ordering::Relaxed);
+    let large = format!(r#"{{"event_type":"a","page_title":"{}"}}"#, "x".repeat(900));
+    bench.send("a", &large).await;
+    bench.send("a", &good(1)).await;
+    let task = bench.start();
+    assert_eq!(
+        bench.read("enriched-web-events", 1).await[0]
+            .header(header::ID)
+            .unwrap(),
+        "id-1"
+    );
+    let dead = bench.read("dead-web-events", 1).await;
+    assert_eq!(dead[0].header(header::CODE).unwrap(), "event_too_large");
+    assert_eq!(dead[0].value, large);
+    bench.stop(task).await;
+}
+
+#[tokio::test]
+async fn missing_topic_is_named_and_waited_for() {
+    let mut bench = Bench::new();
+    let task = bench.start();
+    eventually(async || {
+        bench
+            .reason("enricher")
+            .is_some_and(|reason| reason.contains("raw-web-events does not exist"))
+    })
+    .await;
+    bench.create_topics().await;
+    bench.send("a", &good(1)).await;
+    assert_eq!(bench.read("enriched-web-events", 1).await.len(), 1);
+    assert_eq!(bench.reason("enricher"), None);
+    bench.stop(task).await;
+}
+
+#[tokio::test]
+async fn missing_geoip_file_names_the_setting() {
+    let bench = Bench::new();
+    let config = Config {
+        geoip: vec!["/nowhere/city.mmdb".into()],
+        ..Config::default()
+    };
+    let error = run(config, bench.stream.clone(), bench.runtime.clone())
+        .await
+        .unwrap_err();
+    assert!(format!("{error:#}").starts_with("[enricher] geoip: GeoIP file /nowhere/city.mmdb"));
+}
+
+#[tokio::test]
+async fn record_of_a_newer_format_is_buried() {
+    let mut bench = Bench::new();
+    bench.create_topics().await;
+    let record = Record {
+        value: Bytes::from(good(1)),
+        headers: vec![stream::Header {
+            name: header::FORMAT_NAME.into(),
+            value: Bytes::from_static(b"99"),
+        }],
+        ..Record::default()
+    };
+    bench
+        .stream
+        .append("raw-web-events", vec![record])
+        .await
+        .unwrap();
+    let task = bench.start();
+    let dead = bench.read("dead-web-events", 1).await;
+    assert_eq!(dead[0].header(header::CODE).unwrap(), "unsupported_format");
+    bench.stop(task).await;
+}
