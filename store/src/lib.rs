@@ -10,9 +10,11 @@
 //! - [`elasticsearch`]: Elasticsearch or OpenSearch over HTTP
 //! - [`conformance`]: the one suite that both back ends pass
 
+pub mod conformance;
 pub mod document;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
+pub mod embedded;
 pub mod error;
 pub mod query;
 
@@ -21,6 +23,7 @@ use async_trait::async_trait;
 pub use document::{Document, Outcome};
 #[cfg(feature = "elasticsearch")]
 pub use elasticsearch::Elasticsearch;
+pub use embedded::EmbeddedStore;
 pub use error::{QueryError, StoreError};
 pub use query::{Indices, Query};
 
