@@ -8,6 +8,7 @@ run: ## start everything in one process, with fake visitors
 	cargo run --release -- up --demo
 
 test: ## run every test
+	cargo build --workspace --locked
 	cargo test --workspace --locked
 
 lint: ## format check, clippy and rustdoc, warnings denied

@@ -31,21 +31,30 @@ pub fn router(store: Arc<dyn Store>, prefixes: Vec<String>) -> Router {
         .route("/{index}/_count", get(count).post(count))
         .route("/{index}/_mapping", get(mapping))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(Api { store, prefixes: prefixes.into() })
+        .with_state(Api {
+            store,
+            prefixes: prefixes.into(),
+        })
 }
 
 async fn search(State(api): State<Api>, Path(index): Path<String>, body: Bytes) -> Response {
-    let query = api.read(&index, &body).map(|(indices, body)| Query::Search { indices, body });
+    let query = api
+        .read(&index, &body)
+        .map(|(indices, body)| Query::Search { indices, body });
     api.answer(query).await
 }
 
 async fn count(State(api): State<Api>, Path(index): Path<String>, body: Bytes) -> Response {
-    let query = api.read(&index, &body).map(|(indices, body)| Query::Count { indices, body });
+    let query = api
+        .read(&index, &body)
+        .map(|(indices, body)| Query::Count { indices, body });
     api.answer(query).await
 }
 
 async fn mapping(State(api): State<Api>, Path(index): Path<String>) -> Response {
-    let query = api.read(&index, b"").map(|(indices, _)| Query::Mapping { indices });
+    let query = api
+        .read(&index, b"")
+        .map(|(indices, _)| Query::Mapping { indices });
     api.answer(query).await
 }
 
@@ -83,6 +92,11 @@ impl Api {
                 (status, json!({ "error": cause, "status": status.as_u16() }))
             }
         };
-        (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+        (
+            status,
+            [(header::CONTENT_TYPE, "application/json")],
+            body.to_string(),
+        )
+            .into_response()
     }
 }

@@ -1,1 +1,5 @@
-//! End-to-end tests against real processes and real servers.
+//! End-to-end tests against real processes.
+//!
+//! - [`weir`]: a `weir` process in a temporary folder on free ports
+
+pub mod weir;

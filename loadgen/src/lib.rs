@@ -1,1 +1,0 @@
-//! Fake visitors: the event model, an open-loop driver and a verifier.

@@ -1,0 +1,151 @@
+//! Everything in one process, from a POST to a search.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use tests::weir::{self, Weir};
+
+#[tokio::test]
+async fn posted_event_is_found_enriched() {
+    let weir = Weir::start().await.unwrap();
+    let event = json!({
+        "event_id": "one",
+        "event_type": "pageview",
+        "utm_source": "google",
+        "ip_address": "192.0.2.5",
+        "user_custom_id": "someone@example.org",
+        "browser_user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 \
+            (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+        "mine": 1,
+    });
+    assert_eq!(weir.post(event.to_string()).await.unwrap(), 204);
+    assert_eq!(
+        weir.post(event.to_string()).await.unwrap(),
+        204,
+        "a repetition"
+    );
+    assert_eq!(weir.wait_for_documents(1).await.unwrap(), 1);
+    let query = json!({ "query": { "term": { "source_category": "search_engine" } } });
+    let answer = weir.search(&query).await.unwrap();
+    let hit = &answer["hits"]["hits"][0];
+    assert_eq!(hit["_id"], "one");
+    let document = &hit["_source"];
+    assert_eq!(document["browser_name"], "Chrome");
+    assert_eq!(document["user_email_domain"], "example.org");
+    assert_eq!(document["ip_address"], "192.0.2.0", "cut after the look-up");
+    assert!(document["geo_country"].is_string(), "{document}");
+    assert_eq!(document["props"]["mine"], 1);
+}
+
+#[tokio::test]
+async fn stop_drains_and_a_second_start_finds_the_data() {
+    let mut weir = Weir::start().await.unwrap();
+    for n in 0..200 {
+        let event = json!({ "event_id": format!("e{n}"), "event_type": "a" });
+        assert_eq!(weir.post(event.to_string()).await.unwrap(), 204);
+    }
+    assert!(weir.stop().unwrap().success());
+    weir.kill_and_restart().await.unwrap();
+    assert_eq!(weir.wait_for_documents(200).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn kill_nine_loses_nothing_and_doubles_nothing() {
+    let mut weir = Weir::start().await.unwrap();
+    let mut acknowledged = Vec::new();
+    let mut sent = 0;
+    for round in 0..5_u64 {
+        // Different lengths, so that the kill falls into different moments of commit and sync.
+        let until = std::time::Instant::now() + Duration::from_millis(300 + 370 * round);
+        while std::time::Instant::now() < until {
+            let ids: Vec<String> = (sent..sent + 20).map(|n| format!("id-{n}")).collect();
+            sent += 20;
+            let events: Vec<_> = ids
+                .iter()
+                .map(|id| json!({ "event_id": id, "event_type": "a" }))
+                .collect();
+            if weir.post(json!(events).to_string()).await.unwrap() == 204 {
+                acknowledged.extend(ids);
+            }
+        }
+        weir.kill_and_restart().await.unwrap();
+    }
+    assert!(acknowledged.len() > 100, "the rounds sent events");
+    weir.wait_for_documents(acknowledged.len() as u64)
+        .await
+        .unwrap();
+    let mut found: HashMap<String, u32> = HashMap::new();
+    for chunk in acknowledged.chunks(1_000) {
+        let query = json!({
+            "query": { "terms": { "event_id": chunk } },
+            "size": 10_000,
+            "_source": ["event_id"],
+        });
+        let answer = weir.search(&query).await.unwrap();
+        for hit in answer["hits"]["hits"].as_array().unwrap() {
+            *found
+                .entry(hit["_source"]["event_id"].as_str().unwrap().to_owned())
+                .or_default() += 1;
+        }
+    }
+    let missing = acknowledged
+        .iter()
+        .filter(|id| !found.contains_key(*id))
+        .count();
+    let doubled = found.values().filter(|count| **count > 1).count();
+    assert_eq!(
+        (missing, doubled),
+        (0, 0),
+        "of {} acknowledged",
+        acknowledged.len()
+    );
+}
+
+fn refusal(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = weir::run(folder, arguments);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!error.contains("panicked"), "{error}");
+    (output.status.code().expect("weir ends by itself"), error)
+}
+
+#[tokio::test]
+async fn what_is_wrong_at_the_start_is_named_in_one_line() {
+    let weir = Weir::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let free = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+
+    let taken = ["up", "--listen", weir.public(), "--admin", "127.0.0.1:0"];
+    let (code, error) = refusal(folder.path(), &taken);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("gateway.listen"), "{error}");
+
+    let data = weir.data_dir().display().to_string();
+    let locked = [&["up"], &free[..], &["--data", &data]].concat();
+    let (code, error) = refusal(folder.path(), &locked);
+    assert_eq!(code, 1, "{error}");
+    assert!(
+        error.contains("data_dir") && error.contains("in use"),
+        "{error}"
+    );
+
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let path = file.display().to_string();
+    let unusable = [&["up"], &free[..], &["--data", &path]].concat();
+    let (code, error) = refusal(folder.path(), &unusable);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("data_dir"), "{error}");
+
+    std::fs::write(
+        folder.path().join("weir.toml"),
+        "[gateway]\nlistne = \"x\"\n",
+    )
+    .unwrap();
+    let (code, error) = refusal(folder.path(), &["check"]);
+    assert_eq!(code, 78, "{error}");
+    assert!(
+        error.contains("weir.toml:2: unknown key gateway.listne, did you mean gateway.listen?")
+    );
+}

@@ -1,0 +1,137 @@
+//! Every key of the configuration, with its default.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::units::{Size, Span};
+
+/// The configuration; see `weir config default` for the meaning of each key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Folder of the embedded log and store.
+    pub(crate) data_dir: PathBuf,
+    /// `embedded`.
+    pub(crate) stream: String,
+    /// `embedded`, or the addresses of an Elasticsearch or OpenSearch cluster.
+    pub(crate) store: String,
+    /// Daily indices are named `PREFIX-YYYY.MM.dd`.
+    pub(crate) index_prefix: String,
+    /// `fsync` or `os`.
+    pub(crate) durability: String,
+    /// Events older than this at receipt are refused.
+    pub(crate) max_event_age: Span,
+    /// How long a stop may take.
+    pub(crate) shutdown_grace: Span,
+    /// The public listener.
+    pub(crate) gateway: Gateway,
+    /// The operators' listener.
+    pub(crate) admin: Admin,
+    /// Topics.
+    pub(crate) topics: Topics,
+    /// The second stage.
+    pub(crate) enricher: Enricher,
+    /// The third stage.
+    pub(crate) sink: Sink,
+    /// The embedded log.
+    pub(crate) embedded: Embedded,
+    /// What is kept of people.
+    pub(crate) privacy: Privacy,
+    /// How to reach the store.
+    pub(crate) elasticsearch: Elasticsearch,
+    /// Log lines.
+    pub(crate) log: Log,
+}
+
+/// `[gateway]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gateway {
+    pub(crate) listen: String,
+    pub(crate) path: String,
+    pub(crate) max_body_bytes: Size,
+    pub(crate) max_inflated_bytes: Size,
+    pub(crate) max_events: usize,
+    pub(crate) max_event_bytes: Size,
+    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Admin {
+    pub(crate) listen: String,
+    pub(crate) token: String,
+    pub(crate) token_file: String,
+}
+
+/// `[topics]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Topics {
+    pub(crate) raw: String,
+    pub(crate) enriched: String,
+    pub(crate) dead: String,
+}
+
+/// `[enricher]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Enricher {
+    pub(crate) group: String,
+    pub(crate) geoip: Vec<PathBuf>,
+    pub(crate) drop_fields: Vec<String>,
+    pub(crate) bots: String,
+}
+
+/// `[sink]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sink {
+    pub(crate) group: String,
+    pub(crate) max_bulk_bytes: Size,
+    pub(crate) max_bulk_events: usize,
+    pub(crate) linger: Span,
+    pub(crate) concurrency: usize,
+    pub(crate) retention_days: u32,
+    pub(crate) refresh_interval: Span,
+}
+
+/// `[embedded]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Embedded {
+    pub(crate) partitions: u32,
+    pub(crate) max_bytes: Size,
+    pub(crate) min_free_bytes: Size,
+}
+
+/// `[privacy]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Privacy {
+    pub(crate) ip: String,
+    pub(crate) gpc: String,
+}
+
+/// `[elasticsearch]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Elasticsearch {
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) password_file: String,
+    pub(crate) api_key: String,
+    pub(crate) api_key_file: String,
+    pub(crate) ca_file: String,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: String,
+}

@@ -1,0 +1,296 @@
+//! Settings checked and turned into what each stage takes. Nothing is opened here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runtime::telemetry;
+use store::elasticsearch::{IndexSettings, Options as Elasticsearch};
+use stream::TopicSpec;
+use stream::embedded::{Durability, Options as LogOptions};
+
+use crate::config::Settings;
+
+/// Days that the embedded store keeps where no retention is configured.
+const EMBEDDED_RETENTION_DAYS: u32 = 90;
+
+/// What the process will do.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) log: LogOptions,
+    pub(crate) store: StorePlan,
+    pub(crate) topics: Vec<TopicSpec>,
+    pub(crate) gateway: gateway::Config,
+    pub(crate) gateway_listen: SocketAddr,
+    pub(crate) enricher: enricher::Config,
+    pub(crate) sink: sink::Config,
+    pub(crate) admin_listen: SocketAddr,
+    pub(crate) admin_token: Option<String>,
+    pub(crate) index_prefix: String,
+    pub(crate) log_level: String,
+    pub(crate) log_format: telemetry::Format,
+    pub(crate) grace: Duration,
+}
+
+/// The store that is configured.
+#[derive(Clone)]
+pub(crate) enum StorePlan {
+    /// In `data_dir`.
+    Embedded,
+    /// Over HTTP.
+    Elasticsearch(Box<Elasticsearch>),
+}
+
+/// Gathers errors, so that all are told at once.
+struct Checks(Vec<String>);
+
+impl Checks {
+    fn take<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
+        result
+            .map_err(|error| self.0.push(format!("{key}: {error}")))
+            .ok()
+    }
+
+    fn choice<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> Option<T> {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let found = choices
+            .iter()
+            .find(|(name, _)| *name == value)
+            .map(|(_, choice)| *choice);
+        let words = || format!("\"{value}\" is none of {}", names.join(", "));
+        self.take(key, found.ok_or_else(words))
+    }
+
+    fn address(&mut self, key: &str, value: &str) -> Option<SocketAddr> {
+        let words = |_| format!("\"{value}\" is no address such as 127.0.0.1:8080");
+        self.take(key, value.parse().map_err(words))
+    }
+
+    /// A secret, from its key or from the file that its `_file` key names.
+    fn secret(&mut self, key: &str, value: &str, file: &str) -> Option<String> {
+        if file.is_empty() {
+            return (!value.is_empty()).then(|| value.to_owned());
+        }
+        let read = std::fs::read_to_string(file).map(|text| text.trim().to_owned());
+        self.take(
+            &format!("{key}_file"),
+            read.map_err(|error| format!("{file}: {error}")),
+        )
+    }
+}
+
+impl Plan {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// Every error, one line each, that names the key.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Vec<String>> {
+        let mut checks = Checks(Vec::new());
+        let plan = Self::read(settings, &mut checks);
+        match plan {
+            Some(plan) if checks.0.is_empty() => Ok(plan),
+            _ => Err(checks.0),
+        }
+    }
+
+    fn read(s: &Settings, checks: &mut Checks) -> Option<Self> {
+        if s.stream != "embedded" {
+            let words = format!("\"{}\" is not supported, only \"embedded\" is", s.stream);
+            checks.0.push(format!("stream: {words}"));
+        }
+        let prefix = &s.index_prefix;
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+        if !prefix.starts_with(|c: char| c.is_ascii_lowercase()) || !prefix.bytes().all(fits) {
+            let words = "lower-case letters, digits, - _ . after a letter are wanted";
+            checks.0.push(format!("index_prefix: {words}"));
+        }
+        let durability = checks.choice(
+            "durability",
+            &s.durability,
+            &[("fsync", Durability::Fsync), ("os", Durability::Os)],
+        );
+        let gateway_listen = checks.address("gateway.listen", &s.gateway.listen);
+        let admin_listen = checks.address("admin.listen", &s.admin.listen);
+        let admin_token = checks.secret("admin.token", &s.admin.token, &s.admin.token_file);
+        if admin_token.is_none() && admin_listen.is_some_and(|at| !at.ip().is_loopback()) {
+            checks
+                .0
+                .push("admin.listen: an address that is not loopback needs admin.token".into());
+        }
+        let proxies: Vec<_> = s
+            .gateway
+            .trusted_proxies
+            .iter()
+            .filter_map(|text| {
+                let words = |_| format!("\"{text}\" is no network such as 10.0.0.0/8");
+                checks.take("gateway.trusted_proxies", text.parse().map_err(words))
+            })
+            .collect();
+        if !s.gateway.path.starts_with('/') || s.gateway.path.contains(['{', '}', '*', '?', '#']) {
+            checks
+                .0
+                .push(format!("gateway.path: \"{}\" is no path", s.gateway.path));
+        }
+        let log_format = checks.choice(
+            "log.format",
+            &s.log.format,
+            &[
+                ("auto", telemetry::Format::Auto),
+                ("text", telemetry::Format::Text),
+                ("json", telemetry::Format::Json),
+            ],
+        );
+        let gateway_gpc = checks.choice(
+            "privacy.gpc",
+            &s.privacy.gpc,
+            &[
+                ("off", gateway::config::Gpc::Off),
+                ("anonymize", gateway::config::Gpc::Anonymize),
+                ("drop", gateway::config::Gpc::Drop),
+            ],
+        );
+        let data_dir = data_dir(s);
+        let data_dir = checks.take("data_dir", data_dir);
+        let store = store(s, checks);
+        let grace = s.shutdown_grace.0;
+        // Each stage gets its share, for they stop one after another.
+        let share = grace / 3;
+        let enricher = enricher_config(s, checks, share);
+        let is_embedded = matches!(store, Some(StorePlan::Embedded));
+        let size = |size: crate::config::units::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+        let topic = |name: &String| TopicSpec {
+            name: name.clone(),
+            partitions: s.embedded.partitions.max(1),
+            replication_factor: None,
+            min_insync_replicas: None,
+            retention: None,
+        };
+        Some(Self {
+            data_dir: data_dir?,
+            log: LogOptions {
+                max_bytes: s.embedded.max_bytes.0,
+                min_free_bytes: s.embedded.min_free_bytes.0,
+                durability: durability?,
+                ..LogOptions::default()
+            },
+            store: store?,
+            topics: [&s.topics.raw, &s.topics.enriched, &s.topics.dead]
+                .map(topic)
+                .to_vec(),
+            gateway: gateway::Config {
+                path: s.gateway.path.clone(),
+                raw_topic: s.topics.raw.clone(),
+                dead_topic: s.topics.dead.clone(),
+                max_body_bytes: size(s.gateway.max_body_bytes),
+                max_inflated_bytes: size(s.gateway.max_inflated_bytes),
+                max_events: s.gateway.max_events,
+                max_event_bytes: size(s.gateway.max_event_bytes),
+                max_event_age: s.max_event_age.0,
+                trusted_proxies: proxies,
+                allowed_origins: s.gateway.allowed_origins.clone(),
+                gpc: gateway_gpc?,
+                grace: share,
+                ..gateway::Config::default()
+            },
+            gateway_listen: gateway_listen?,
+            enricher: enricher?,
+            sink: sink::Config {
+                group: s.sink.group.clone(),
+                enriched_topic: s.topics.enriched.clone(),
+                dead_topic: s.topics.dead.clone(),
+                index_prefix: s.index_prefix.clone(),
+                max_bulk_bytes: size(s.sink.max_bulk_bytes),
+                max_bulk_events: s.sink.max_bulk_events,
+                linger: s.sink.linger.0,
+                concurrency: s.sink.concurrency.max(1),
+                retention_days: match s.sink.retention_days {
+                    0 if is_embedded => EMBEDDED_RETENTION_DAYS,
+                    days => days,
+                },
+                sync_interval: s.sink.refresh_interval.0,
+                max_event_age: s.max_event_age.0,
+                grace: share,
+            },
+            admin_listen: admin_listen?,
+            admin_token,
+            index_prefix: s.index_prefix.clone(),
+            log_level: s.log.level.clone(),
+            log_format: log_format?,
+            grace,
+        })
+    }
+}
+
+fn enricher_config(s: &Settings, checks: &mut Checks, grace: Duration) -> Option<enricher::Config> {
+    use enricher::config::{Bots, Gpc, IpPolicy, Privacy};
+    let ip = checks.choice(
+        "privacy.ip",
+        &s.privacy.ip,
+        &[
+            ("full", IpPolicy::Full),
+            ("truncate", IpPolicy::Truncate),
+            ("drop", IpPolicy::Drop),
+        ],
+    );
+    let gpc = match s.privacy.gpc.as_str() {
+        "off" => Gpc::Off,
+        "drop" => Gpc::Drop,
+        _ => Gpc::Anonymize,
+    };
+    let bots = [("tag", Bots::Tag), ("drop", Bots::Drop)];
+    let bots = checks.choice("enricher.bots", &s.enricher.bots, &bots);
+    let config = enricher::Config {
+        group: s.enricher.group.clone(),
+        raw_topic: s.topics.raw.clone(),
+        enriched_topic: s.topics.enriched.clone(),
+        dead_topic: s.topics.dead.clone(),
+        geoip: s.enricher.geoip.clone(),
+        drop_fields: s.enricher.drop_fields.clone(),
+        bots: bots?,
+        privacy: Privacy { ip: ip?, gpc },
+        max_event_age: s.max_event_age.0,
+        grace,
+        ..enricher::Config::default()
+    };
+    for (key, words) in config.problems() {
+        checks.0.push(format!("{key}: {words}"));
+    }
+    Some(config)
+}
+
+fn store(s: &Settings, checks: &mut Checks) -> Option<StorePlan> {
+    if s.store == "embedded" {
+        return Some(StorePlan::Embedded);
+    }
+    let mut nodes = Vec::new();
+    for text in s.store.split(',').map(str::trim) {
+        let words = |_| format!("\"{text}\" is neither embedded nor an address");
+        nodes.push(checks.take("store", text.parse::<url::Url>().map_err(words))?);
+    }
+    let e = &s.elasticsearch;
+    let mut options = Elasticsearch::new(nodes, s.index_prefix.clone());
+    options.username = (!e.username.is_empty()).then(|| e.username.clone());
+    options.password = checks.secret("elasticsearch.password", &e.password, &e.password_file);
+    options.api_key = checks.secret("elasticsearch.api_key", &e.api_key, &e.api_key_file);
+    options.ca_file = (!e.ca_file.is_empty()).then(|| PathBuf::from(&e.ca_file));
+    options.index = IndexSettings {
+        refresh_interval: s.sink.refresh_interval.0,
+        ..IndexSettings::default()
+    };
+    Some(StorePlan::Elasticsearch(Box::new(options)))
+}
+
+fn data_dir(s: &Settings) -> Result<PathBuf, String> {
+    if !s.data_dir.as_os_str().is_empty() {
+        return Ok(s.data_dir.clone());
+    }
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
+    data.map(|folder| folder.join("weir"))
+        .ok_or_else(|| "no home folder is known; set it".into())
+}
