@@ -5,8 +5,7 @@ use std::time::Duration;
 use event::{Code, time};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::document::repair::instant;
-use crate::document::{Document, Value};
+use crate::document::{Document, Value, instant};
 use crate::slot;
 
 /// Skew between the client's clock and ours that counts as transit rather than as a wrong clock.
@@ -31,9 +30,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Reads the times of an event whose record was written at `record`.
-    pub(crate) fn read(document: &Document<'_>, record: Timestamp) -> Self {
-        let read = |slot| instant(document.value(slot));
+    /// Reads the times of an event whose record was written at `record`, and leaves them parsed.
+    pub(crate) fn read(document: &mut Document<'_>, record: Timestamp) -> Self {
+        let mut read = |slot| {
+            let time = instant::read(document.value(slot))?;
+            document.set(slot, Value::Time(time));
+            Some(time)
+        };
         let client = read(slot::EVENT_TIMESTAMP);
         let gateway = read(slot::RECEIVED_AT);
         let received = gateway.unwrap_or(record);
@@ -90,7 +93,8 @@ impl Clock {
 
     /// The step.
     pub(crate) fn apply(&self, document: &mut Document<'_>) {
-        document.set_text(slot::TIMESTAMP, time::format(self.event));
+        let event = instant::whole_milliseconds(self.event);
+        document.set(slot::TIMESTAMP, Value::Time(event));
         document.set_text(slot::TIME_QUALITY, self.quality);
         let is_late = self.received.duration_since(self.event) > LATE;
         document.set(slot::IS_LATE, Value::Boolean(is_late));
@@ -103,9 +107,9 @@ mod tests {
     use crate::document::read;
 
     fn check(raw: &str, expected: (&str, &str)) {
-        let document = read::document(raw.as_bytes()).unwrap();
+        let mut document = read::document(raw.as_bytes()).unwrap();
         let record = "2026-01-02T00:00:10Z".parse().unwrap();
-        let clock = Clock::read(&document, record);
+        let clock = Clock::read(&mut document, record);
         assert_eq!(
             (time::format(clock.event).as_str(), clock.quality),
             expected,
@@ -148,9 +152,9 @@ mod tests {
     #[test]
     fn age_is_measured_at_receipt() {
         let age_of = |raw: &str, days: u64| {
-            let document = read::document(raw.as_bytes()).unwrap();
+            let mut document = read::document(raw.as_bytes()).unwrap();
             let record = "2026-01-31T00:00:00Z".parse().unwrap();
-            Clock::read(&document, record).check_age(Duration::from_secs(days * 86_400))
+            Clock::read(&mut document, record).check_age(Duration::from_secs(days * 86_400))
         };
         let raw = r#"{"event_timestamp":"2026-01-01T00:00:00Z"}"#;
         assert_eq!(age_of(raw, 30), Ok(()));

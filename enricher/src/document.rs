@@ -7,16 +7,20 @@
 //! - `read` makes a document from JSON
 //! - `repair` brings every value into the kind of its field
 //! - `props` bounds and flattens the members that Weir does not know
+//! - `instant` reads and writes times
 //! - `write` makes JSON of it
 
+pub(crate) mod instant;
 pub(crate) mod props;
 pub(crate) mod read;
 pub(crate) mod repair;
 pub(crate) mod write;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use event::FIELDS;
+use jiff::Timestamp;
 
 use crate::slot::Slot;
 
@@ -26,7 +30,7 @@ pub(crate) enum Value<'a> {
     /// Not there; null and empty text count as such.
     #[default]
     Absent,
-    /// Text, also dates and addresses in their written form.
+    /// Text.
     Text(Cow<'a, str>),
     /// A whole number.
     Long(i64),
@@ -34,6 +38,10 @@ pub(crate) enum Value<'a> {
     Double(f64),
     /// True or false.
     Boolean(bool),
+    /// A time.
+    Time(Timestamp),
+    /// An address, IPv4 never inside IPv6.
+    Address(IpAddr),
     /// Degrees.
     Point { latitude: f64, longitude: f64 },
     /// Several texts.
@@ -45,7 +53,8 @@ pub(crate) enum Value<'a> {
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Document<'a> {
-    slots: [Value<'a>; FIELDS.len()],
+    /// On the heap, for some kilobytes are moved with every move of the document.
+    slots: Box<[Value<'a>; FIELDS.len()]>,
     /// Members that the table does not know, in the order sent; of equal names the last wins.
     pub(crate) unknown: Vec<(Cow<'a, str>, serde_json::Value)>,
     /// The finished `props`, once repaired.
@@ -55,7 +64,7 @@ pub(crate) struct Document<'a> {
 impl Default for Document<'_> {
     fn default() -> Self {
         Self {
-            slots: [const { Value::Absent }; FIELDS.len()],
+            slots: Box::new([const { Value::Absent }; FIELDS.len()]),
             unknown: Vec::new(),
             props: props::Props::default(),
         }

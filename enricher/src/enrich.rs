@@ -4,11 +4,10 @@
 //! in any way but a [`Code`].
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use event::{Code, index, limits, time};
+use event::{Code, index, limits};
 use jiff::Timestamp;
 use stream::Position;
 
@@ -141,7 +140,7 @@ pub fn enrich(
     }
     gate.apply(&mut document);
 
-    let clock = Clock::read(&document, record_time(context));
+    let clock = Clock::read(&mut document, record_time(context));
     clock.check_age(config.max_event_age)?;
     let (id, day) = identify(&mut document, &clock, context.position, config);
     repair::repair(&mut document);
@@ -172,7 +171,7 @@ pub fn enrich(
 
     set_email_domain(&mut document);
     keep_address(&mut document, config.privacy.ip, gate);
-    document.set_text(slot::ENRICHED_AT, time::format(at(context.now_ms)));
+    document.set(slot::ENRICHED_AT, Value::Time(at(context.now_ms)));
     document.set_text(slot::WEIR_VERSION, env!("CARGO_PKG_VERSION"));
     document.set_text(slot::RULES_VERSION, RULES_VERSION);
     let key = key(&document, &id);
@@ -258,10 +257,9 @@ fn look_up(enricher: &Enricher, document: &Document<'_>, was_enriched: bool) -> 
     if was_enriched && document.text(slot::GEO_SOURCE) == Some("ip") {
         return Outcome::None;
     }
-    let address = document.text(slot::IP_ADDRESS);
-    match address.and_then(|text| text.parse::<IpAddr>().ok()) {
-        Some(address) => enricher.databases.load().lookup(address),
-        None => Outcome::None,
+    match document.value(slot::IP_ADDRESS) {
+        Value::Address(address) => enricher.databases.load().lookup(*address),
+        _ => Outcome::None,
     }
 }
 
@@ -285,19 +283,15 @@ fn email_domain(id: &str) -> &str {
 
 /// Cuts the address: the last of the steps that see it whole has run.
 fn keep_address(document: &mut Document<'_>, policy: IpPolicy, gate: Gate) {
-    let Some(address) = document.text(slot::IP_ADDRESS) else {
+    let Value::Address(address) = *document.value(slot::IP_ADDRESS) else {
         return;
     };
     let policy = match (policy, gate) {
         (IpPolicy::Full, Gate::Anonymize) => IpPolicy::Truncate,
         (policy, _) => policy,
     };
-    let kept = address
-        .parse()
-        .ok()
-        .and_then(|address: IpAddr| address::keep(address, policy));
-    match kept {
-        Some(address) => document.set_text(slot::IP_ADDRESS, address.to_string()),
+    match address::keep(address, policy) {
+        Some(address) => document.set(slot::IP_ADDRESS, Value::Address(address)),
         None => document.clear(slot::IP_ADDRESS),
     }
 }

@@ -30,11 +30,15 @@ impl<'a> Link<'a> {
     /// Takes `text` apart; `None` where it has no host.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim();
-        let rest = match text.find("://") {
-            Some(end) if is_scheme(&text[..end]) => &text[end + 3..],
+        let colon = memchr::memchr(b':', text.as_bytes()).unwrap_or(0);
+        let rest = match text[colon..].strip_prefix("://") {
+            Some(rest) if is_scheme(&text[..colon]) => rest,
             _ => text.strip_prefix("//").unwrap_or(text),
         };
-        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let end = rest
+            .bytes()
+            .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'))
+            .unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
         let host = host(authority)?;
         let rest = rest.split('#').next().unwrap_or_default();

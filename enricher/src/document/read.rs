@@ -23,8 +23,10 @@ pub(crate) fn document(raw: &[u8]) -> Result<Document<'_>, Code> {
     let mut document = parse(text).map_err(|error| code_of(&error))?;
     check_depth(&document)?;
     if !document.has(slot::WEIR_VERSION) {
-        for slot in Slot::all().filter(|slot| slot.field().origin == Origin::Enricher) {
-            document.clear(slot);
+        for slot in Slot::all() {
+            if document.has(slot) && slot.field().origin == Origin::Enricher {
+                document.clear(slot);
+            }
         }
     }
     Ok(document)

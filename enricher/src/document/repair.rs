@@ -7,16 +7,11 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use event::{Kind, limits::MAX_KEYWORD_CHARS, time};
-use jiff::Timestamp;
+use event::{Kind, limits::MAX_KEYWORD_CHARS};
 use serde_json::Value as Json;
 
-use super::{Document, Value};
+use super::{Document, Value, instant};
 use crate::slot::{self, Slot};
-
-/// Dates that a 64-bit count of nanoseconds since 1970 holds, which is what the engines share:
-/// the years 1678 to 2261.
-const DATE_SECONDS: std::ops::RangeInclusive<i64> = -9_214_560_000..=9_214_646_400;
 
 /// Repairs every value, flattens `props` and takes the unknown members into them.
 pub(crate) fn repair(document: &mut Document<'_>) {
@@ -40,11 +35,10 @@ pub(crate) fn repair(document: &mut Document<'_>) {
         }
     }
     for slot in Slot::all() {
-        let value = document.take(slot);
-        if matches!(value, Value::Absent) {
+        if is_fit(slot, document.value(slot)) {
             continue;
         }
-        match fit(slot, value) {
+        match fit(slot, document.take(slot)) {
             Ok(value) => document.set(slot, value),
             Err(misfit) => {
                 let name = slot.field().name;
@@ -66,6 +60,19 @@ pub(crate) fn repair(document: &mut Document<'_>) {
     }
 }
 
+/// Whether a value needs no look: nearly all are absent or short texts.
+fn is_fit(slot: Slot, value: &Value<'_>) -> bool {
+    match value {
+        Value::Absent | Value::Time(_) => true,
+        Value::Text(text) => {
+            slot.field().kind == Kind::Keyword
+                && text.len() <= MAX_KEYWORD_CHARS
+                && memchr::memchr(0, text.as_bytes()).is_none()
+        }
+        _ => false,
+    }
+}
+
 /// Keeps a misfit in `props`, except where that would slip past the privacy settings.
 fn keep<'a>(document: &mut Document<'a>, slot: Slot, misfit: Value<'a>) {
     if slot == slot::IP_ADDRESS {
@@ -78,7 +85,11 @@ fn keep<'a>(document: &mut Document<'a>, slot: Slot, misfit: Value<'a>) {
         Value::Double(number) => document.props.add(name, number.into()),
         Value::Boolean(truth) => document.props.add(name, truth.into()),
         Value::Json(json) => document.props.add(name, *json),
-        Value::Absent | Value::Point { .. } | Value::List(_) => {}
+        Value::Absent
+        | Value::Time(_)
+        | Value::Address(_)
+        | Value::Point { .. }
+        | Value::List(_) => {}
     }
 }
 
@@ -171,36 +182,7 @@ fn boolean(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
 }
 
 fn date(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
-    match (instant(&value), value) {
-        // What is already written as Weir writes it needs no new text.
-        (Some(_), Value::Text(text)) if is_canonical(&text) => Ok(Value::Text(text)),
-        (Some(time), _) => Ok(Value::Text(time.to_string().into())),
-        (None, value) => Err(value),
-    }
-}
-
-/// Reads a value as a time, in any form that clients send.
-pub(crate) fn instant(value: &Value<'_>) -> Option<Timestamp> {
-    let time = match value {
-        Value::Text(text) => time::parse_text(text),
-        Value::Long(number) => time::parse(&Json::from(*number)),
-        Value::Double(number) => time::parse(&Json::from(*number)),
-        _ => None,
-    };
-    time.filter(|time| DATE_SECONDS.contains(&time.as_second()))
-}
-
-/// Whether a text that is a time has the form `2026-01-02T03:04:05[.678]Z`.
-fn is_canonical(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    (20..=30).contains(&bytes.len())
-        && bytes[4] == b'-'
-        && bytes[7] == b'-'
-        && bytes[10] == b'T'
-        && bytes[19..bytes.len() - 1]
-            .iter()
-            .all(|b| *b == b'.' || b.is_ascii_digit())
-        && bytes[bytes.len() - 1] == b'Z'
+    instant::read(&value).map(Value::Time).ok_or(value)
 }
 
 fn address(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
@@ -208,7 +190,7 @@ fn address(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
         return Err(value);
     };
     match text.trim().parse::<IpAddr>() {
-        Ok(address) => Ok(Value::Text(address.to_canonical().to_string().into())),
+        Ok(address) => Ok(Value::Address(address.to_canonical())),
         Err(_) => Err(value),
     }
 }
@@ -277,7 +259,7 @@ mod tests {
                 "sent_at": 1_767_323_045, "event_timestamp": "2026-01-02 03:04:05.678901"}),
             json!({"geo_latitude": 54.79, "screen_width": 1920, "screen_height": 1080,
                 "referer_url_port": "80", "device_is_mobile": true, "site": "true",
-                "sent_at": "2026-01-02T03:04:05Z", "event_timestamp": "2026-01-02T03:04:05.678901Z"}),
+                "sent_at": "2026-01-02T03:04:05.000Z", "event_timestamp": "2026-01-02T03:04:05.678901Z"}),
         );
     }
 

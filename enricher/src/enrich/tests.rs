@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use stream::TopicPartition;
@@ -269,7 +271,7 @@ fn late_and_future_events_are_marked() {
     let future = event(Config::default(), &future);
     let text: Json = serde_json::from_slice(&future.value).unwrap();
     assert_eq!(text["time_quality"], "record");
-    assert_eq!(text["event_timestamp"], "2026-09-20T00:00:00Z");
+    assert_eq!(text["event_timestamp"], "2026-09-20T00:00:00.000Z");
     assert_eq!(future.day, "2026.03.01");
 }
 

@@ -151,6 +151,13 @@ pub(crate) fn normal(text: &str) -> Option<Cow<'_, str>> {
     if text.is_empty() {
         return None;
     }
+    // Names in lower case, which nearly all are, are used as they stand.
+    if text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.".contains(&b))
+    {
+        return Some(Cow::Borrowed(text));
+    }
     let decoded = if text.contains('%') {
         link::decode(text)
     } else {
