@@ -5,6 +5,8 @@ public class OpenSearchNode {
     public static void main(String[] arguments) throws Exception {
         OpenSearchRunner runner = new OpenSearchRunner();
         runner.setMaxHttpPort(-1);
+        // Its own choice leaves out ingest, which a real node has.
+        runner.onBuild((number, settings) -> settings.putList("node.roles", "cluster_manager", "data", "ingest"));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 runner.close();

@@ -12,7 +12,7 @@ find_jdk() {
   local home release onpath
   onpath=$(dirname "$(dirname "$(realpath "$(command -v javac || echo /nowhere/bin/javac)")")")
   for home in "${JAVA_HOME:-}" "$onpath" "$(dirname "$onpath")"/* /usr/lib/jvm/*; do
-    [ -x "$home/bin/javac" ] || continue
+    [ -n "$home" ] && [ -x "$home/bin/javac" ] || continue
     release=$("$home/bin/javac" -version 2>&1 | sed -E 's/^javac ([0-9]+).*/\1/')
     if [ "$release" -ge "$1" ]; then echo "$home"; return 0; fi
   done
