@@ -41,6 +41,11 @@ pub(super) fn transport_fault(
     if refused {
         return StoreError::Unavailable(format!("nothing listens at {node}"));
     }
+    if node.starts_with("http://") && text.contains("connection closed before message completed") {
+        return StoreError::Unavailable(format!(
+            "{node} closed the connection without an answer; if it speaks TLS, write https://"
+        ));
+    }
     StoreError::Unavailable(format!("{node}: {}", shortened(&text)))
 }
 
