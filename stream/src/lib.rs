@@ -7,7 +7,6 @@
 //! - [`record`]: records, headers and positions
 //! - [`error`]: failures, sorted by what the caller does about them
 //! - [`embedded`]: the own segmented log, for one process
-//! - [`embedded`]: the own segmented log, for one process
 //! - [`murmur2`]: where a key lies
 //! - [`conformance`]: the suite that every back end passes
 

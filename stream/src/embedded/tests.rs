@@ -73,17 +73,26 @@ fn segments(folder: &TempDir) -> Vec<PathBuf> {
     files
 }
 
-#[tokio::test]
-async fn passes_the_conformance_suite() {
-    let folder = TempDir::new().unwrap();
-    let log = EmbeddedLog::open(
-        folder.path(),
-        Options {
+struct Folder(TempDir);
+
+#[async_trait]
+impl conformance::Harness for Folder {
+    async fn open(&self) -> Box<dyn Stream> {
+        let options = Options {
             min_free_bytes: 0,
             ..Options::default()
-        },
-    );
-    conformance::run_all(&log.unwrap(), "suite").await;
+        };
+        Box::new(EmbeddedLog::open(self.0.path(), options).unwrap())
+    }
+
+    fn prefix(&self) -> &str {
+        "suite"
+    }
+}
+
+#[tokio::test]
+async fn passes_the_conformance_suite() {
+    conformance::run_all(&Folder(TempDir::new().unwrap())).await;
 }
 
 #[tokio::test]
