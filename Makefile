@@ -4,12 +4,11 @@
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: ## start everything in one process, with fake visitors
-	cargo run --release -- up --demo
+run: ## start everything in one process
+	cargo run --release -- up
 
-test: ## run every test
-	cargo build --workspace --locked
-	cargo test --workspace --locked
+test: ## run every test, with real engines (needs mvn and a JDK)
+	tests/run
 
 lint: ## format check, clippy and rustdoc, warnings denied
 	cargo fmt --all --check
