@@ -1,6 +1,8 @@
 //! Addresses of visitors: which are worth a look-up, and what is kept of them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
+
+use event::privacy;
 
 use crate::config::IpPolicy;
 
@@ -33,17 +35,10 @@ fn is_public_v4(v4: Ipv4Addr) -> bool {
 /// What is kept of an address; an IPv4 address inside IPv6 counts as IPv4.
 pub(crate) fn keep(address: IpAddr, policy: IpPolicy) -> Option<IpAddr> {
     let address = address.to_canonical();
-    match (policy, address) {
-        (IpPolicy::Drop, _) => None,
-        (IpPolicy::Full, _) => Some(address),
-        (IpPolicy::Truncate, IpAddr::V4(v4)) => {
-            let [a, b, c, _] = v4.octets();
-            Some(Ipv4Addr::new(a, b, c, 0).into())
-        }
-        (IpPolicy::Truncate, IpAddr::V6(v6)) => {
-            let [a, b, c, ..] = v6.segments();
-            Some(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into())
-        }
+    match policy {
+        IpPolicy::Drop => None,
+        IpPolicy::Full => Some(address),
+        IpPolicy::Truncate => Some(privacy::truncate(address)),
     }
 }
 

@@ -73,20 +73,17 @@ fn enrich_one(enricher: &Enricher, delivered: &Delivered, now_ms: i64) -> Result
 /// The enriched record. Key and time are the raw record's, id and day stand beside the document so
 /// that the sink need not read it.
 fn record(event: EnrichedEvent, raw: &Record) -> Record {
-    let header = |name: &'static str, value: Bytes| Header {
-        name: name.into(),
-        value,
-    };
     Record {
         key: Some(raw.key.clone().unwrap_or_else(|| event.key.into())),
         value: event.value.into(),
         headers: vec![
-            header(
+            (
                 header::FORMAT_NAME,
                 Bytes::from_static(header::FORMAT.as_bytes()),
-            ),
-            header(header::ID, event.id.into()),
-            header(header::DAY, event.day.into()),
+            )
+                .into(),
+            (header::ID, event.id.into()).into(),
+            (header::DAY, event.day.into()).into(),
         ],
         timestamp_ms: raw.timestamp_ms,
     }
@@ -105,14 +102,10 @@ pub(crate) fn letter(delivered: &Delivered, code: Code) -> DeadLetter {
 
 /// The record of a dead letter.
 pub(crate) fn letter_record(letter: &DeadLetter, now_ms: i64) -> Record {
-    let headers = letter.headers().into_iter().map(|(name, value)| Header {
-        name: name.into(),
-        value,
-    });
     Record {
         key: Some(letter.id.clone().into()),
         value: letter.original.clone(),
-        headers: headers.collect(),
+        headers: letter.headers().into_iter().map(Header::from).collect(),
         timestamp_ms: now_ms,
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use event::Gpc;
+
 use crate::slot::Slot;
 
 /// Settings of the enricher, section `[enricher]` and those it shares with other stages.
@@ -66,19 +68,6 @@ pub enum IpPolicy {
     #[default]
     Truncate,
     /// Nothing.
-    Drop,
-}
-
-/// How Global Privacy Control is honoured. Denied consent is treated alike, save that it is never
-/// ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Gpc {
-    /// It is recorded only.
-    Off,
-    /// Ids and click ids are removed and the address is cut.
-    #[default]
-    Anonymize,
-    /// The event is not kept.
     Drop,
 }
 

@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Gpc, Privacy};
+use event::Gpc;
+
+use crate::config::Privacy;
 use crate::document::{Document, Value};
 use crate::slot::{self, Slot};
 use crate::source::tables;

@@ -6,6 +6,8 @@
 //! - [`dead_letter`]: an event that was refused, as it lies on the dead topic
 //! - [`time`]: reading the times that clients send
 //! - [`index`]: ids, index days and index names
+//! - [`members`]: members of a JSON object, of which the last of a name wins
+//! - [`privacy`]: what the visitor's wish for privacy means
 //! - [`header`]: names of the record headers between the stages
 
 pub mod code;
@@ -14,8 +16,11 @@ pub mod field;
 pub mod header;
 pub mod index;
 pub mod limits;
+pub mod members;
+pub mod privacy;
 pub mod time;
 
 pub use code::Code;
 pub use dead_letter::{DeadLetter, Stage};
 pub use field::{FIELDS, Field, Kind, Origin};
+pub use privacy::Gpc;

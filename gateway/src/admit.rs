@@ -10,14 +10,14 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use event::{Code, FIELDS, Origin, index, limits, time};
+use event::{Code, FIELDS, Gpc, Origin, index, limits, members, privacy, time};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::batch::Members;
-use crate::config::{Config, Gpc};
-use crate::sender::{self, Sender};
+use crate::config::Config;
+use crate::sender::Sender;
 
 /// Members that clients may not set.
 static RESERVED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
@@ -50,8 +50,8 @@ pub(crate) fn admit(
     if is_deep(event) || shared.iter().any(|(_, value)| is_deep(value.get())) {
         return Err(Code::TooDeep);
     }
-    let members: Members<'_> = serde_json::from_str(event).map_err(|_| Code::NotAnObject)?;
-    let members = last_of_each(members);
+    let Members(mut members) = serde_json::from_str(event).map_err(|_| Code::NotAnObject)?;
+    members::keep_last(&mut members);
     let own = |name: &str| {
         members
             .iter()
@@ -144,16 +144,6 @@ fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-/// Of several members with one name, the last.
-fn last_of_each(members: Members<'_>) -> Vec<(Cow<'_, str>, &RawValue)> {
-    let mut seen = HashSet::with_capacity(members.0.len());
-    let mut kept: Vec<_> = members.0;
-    kept.reverse();
-    kept.retain(|(name, _)| seen.insert(name.to_string()));
-    kept.reverse();
-    kept
-}
-
 /// The text of a JSON string; `None` for anything else.
 fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let value = value?.get();
@@ -234,9 +224,9 @@ fn write_address(
     );
     let address = match (&claimed, anonymize) {
         (None, false) => Some(connection),
-        (None, true) => Some(sender::cut(connection)),
+        (None, true) => Some(privacy::truncate(connection)),
         (Some(_), false) => None,
-        (Some(text), true) => text.parse().ok().map(sender::cut),
+        (Some(text), true) => text.parse().ok().map(privacy::truncate),
     };
     if let Some(address) = address {
         out.text("ip_address", &address.to_string());

@@ -229,13 +229,9 @@ fn letter(event: &str, code: Code, sender: &Sender) -> Record {
     let original = event.to_owned().into();
     let at = time::format(sender.received_at);
     let letter = DeadLetter::new(id, Stage::Gateway, code, at, original);
-    let header = |(name, value): (&'static str, _)| Header {
-        name: name.into(),
-        value,
-    };
     Record {
         key: Some(letter.id.clone().into()),
-        headers: letter.headers().into_iter().map(header).collect(),
+        headers: letter.headers().into_iter().map(Header::from).collect(),
         value: letter.original,
         timestamp_ms: sender.received_at.as_millisecond(),
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use event::Gpc;
 use ipnet::IpNet;
 
 /// Settings of the gateway, section `[gateway]` and those it shares with other stages.
@@ -39,18 +40,6 @@ pub struct Config {
     pub gpc: Gpc,
     /// How long requests in flight may take once shutdown starts.
     pub grace: Duration,
-}
-
-/// What Global Privacy Control, or denied consent, does to an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Gpc {
-    /// Nothing.
-    Off,
-    /// User ids and click ids go, the address is cut, the record's key is random.
-    #[default]
-    Anonymize,
-    /// The event is acknowledged and not kept.
-    Drop,
 }
 
 impl Default for Config {

@@ -98,12 +98,6 @@ fn hints(headers: &HeaderMap) -> Option<Value> {
         .then_some(hints)
 }
 
-/// An address with its last bits gone: IPv4 to /24, IPv6 to /48.
-pub(crate) fn cut(address: IpAddr) -> IpAddr {
-    let bits = if address.is_ipv4() { 24 } else { 48 };
-    IpNet::new(address, bits).map_or(address, |net| net.network())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,17 +128,5 @@ mod tests {
         check("10.0.0.1", "198.51.100.1, nonsense", "10.0.0.1");
         check("10.0.0.1", "[2001:db8::1]:443", "2001:db8::1");
         check("::ffff:10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1");
-    }
-
-    #[test]
-    fn cut_addresses_keep_their_network() {
-        assert_eq!(
-            cut("203.0.113.77".parse().unwrap()).to_string(),
-            "203.0.113.0"
-        );
-        assert_eq!(
-            cut("2001:db8:1:2::3".parse().unwrap()).to_string(),
-            "2001:db8:1::"
-        );
     }
 }

@@ -42,14 +42,15 @@ pub(crate) enum Abandoned {
 
 /// Writes `items` until each is written, was there already, or lies on the dead topic; returns
 /// their positions.
-pub(crate) async fn write(
-    context: Context,
-    mut items: Vec<Item>,
-) -> Result<Vec<Position>, Abandoned> {
+pub(crate) async fn write(context: Context, items: Vec<Item>) -> Result<Vec<Position>, Abandoned> {
     let mut finished = Vec::with_capacity(items.len());
     let mut backoff = Backoff::default();
-    while !items.is_empty() {
-        let documents: Vec<Document> = items.iter().map(|item| item.document.clone()).collect();
+    // Side by side, for the store takes the documents as they lie here, again and again.
+    let (mut records, mut documents): (Vec<_>, Vec<_>) = items
+        .into_iter()
+        .map(|item| (item.delivered, item.document))
+        .unzip();
+    while !documents.is_empty() {
         let since = Instant::now();
         let outcomes = match context.store.write(&documents).await {
             Ok(outcomes) => outcomes,
@@ -67,14 +68,14 @@ pub(crate) async fn write(
             .bulk_seconds
             .observe(since.elapsed().as_secs_f64());
         let now = Timestamp::now();
-        let mut retry = Vec::new();
+        let mut retry = (Vec::new(), Vec::new());
         let mut letters = Vec::new();
         let mut retry_reason = String::new();
-        for (item, outcome) in items.into_iter().zip(outcomes) {
+        for ((delivered, document), outcome) in records.into_iter().zip(documents).zip(outcomes) {
             match outcome {
                 Outcome::Created => {
                     context.metrics.created.inc();
-                    let sent_ms = item.delivered.record.timestamp_ms;
+                    let sent_ms = delivered.record.timestamp_ms;
                     context.metrics.end_to_end(sent_ms, now.as_millisecond());
                 }
                 Outcome::Duplicate => {
@@ -83,24 +84,20 @@ pub(crate) async fn write(
                 Outcome::Retry(reason) => {
                     context.metrics.retried.inc();
                     retry_reason = reason;
-                    retry.push(item);
+                    retry.0.push(delivered);
+                    retry.1.push(document);
                     continue;
                 }
                 Outcome::Refused { kind, .. } => {
                     let words = format!("The store refused the document: {kind}.");
-                    letters.push(letter(
-                        &item.delivered,
-                        Code::StoreRefused,
-                        now,
-                        Some(words),
-                    ));
+                    letters.push(letter(&delivered, Code::StoreRefused, now, Some(words)));
                 }
             }
-            finished.push(item.delivered.position);
+            finished.push(delivered.position);
         }
         bury(&context, letters).await?;
-        items = retry;
-        if items.is_empty() {
+        (records, documents) = retry;
+        if documents.is_empty() {
             context.store_health.ready();
         } else {
             context
@@ -139,14 +136,7 @@ pub(crate) async fn bury(context: &Context, letters: Vec<DeadLetter>) -> Result<
     let record = |letter: &DeadLetter| Record {
         key: Some(letter.id.clone().into()),
         value: letter.original.clone(),
-        headers: letter
-            .headers()
-            .into_iter()
-            .map(|(name, value)| Header {
-                name: name.into(),
-                value,
-            })
-            .collect(),
+        headers: letter.headers().into_iter().map(Header::from).collect(),
         timestamp_ms: now_ms,
     };
     let mut backoff = Backoff::default();

@@ -28,6 +28,15 @@ pub struct Header {
     pub value: Bytes,
 }
 
+impl From<(&'static str, Bytes)> for Header {
+    fn from((name, value): (&'static str, Bytes)) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            value,
+        }
+    }
+}
+
 impl Record {
     /// The last header of this name.
     #[must_use]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use event::Gpc;
 use runtime::telemetry;
 use store::elasticsearch::{IndexSettings, Options as Elasticsearch};
 use stream::TopicSpec;
@@ -141,13 +142,13 @@ impl Plan {
                 ("json", telemetry::Format::Json),
             ],
         );
-        let gateway_gpc = checks.choice(
+        let gpc = checks.choice(
             "privacy.gpc",
             &s.privacy.gpc,
             &[
-                ("off", gateway::config::Gpc::Off),
-                ("anonymize", gateway::config::Gpc::Anonymize),
-                ("drop", gateway::config::Gpc::Drop),
+                ("off", Gpc::Off),
+                ("anonymize", Gpc::Anonymize),
+                ("drop", Gpc::Drop),
             ],
         );
         let data_dir = data_dir(s);
@@ -156,7 +157,7 @@ impl Plan {
         let grace = s.shutdown_grace.0;
         // Each stage gets its share, for they stop one after another.
         let share = grace / 3;
-        let enricher = enricher_config(s, checks, share);
+        let enricher = enricher_config(s, gpc.unwrap_or_default(), checks, share);
         let is_embedded = matches!(store, Some(StorePlan::Embedded));
         let size = |size: crate::config::units::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
         let topic = |name: &String| TopicSpec {
@@ -189,7 +190,7 @@ impl Plan {
                 max_event_age: s.max_event_age.0,
                 trusted_proxies: proxies,
                 allowed_origins: s.gateway.allowed_origins.clone(),
-                gpc: gateway_gpc?,
+                gpc: gpc?,
                 grace: share,
                 ..gateway::Config::default()
             },
@@ -222,8 +223,13 @@ impl Plan {
     }
 }
 
-fn enricher_config(s: &Settings, checks: &mut Checks, grace: Duration) -> Option<enricher::Config> {
-    use enricher::config::{Bots, Gpc, IpPolicy, Privacy};
+fn enricher_config(
+    s: &Settings,
+    gpc: Gpc,
+    checks: &mut Checks,
+    grace: Duration,
+) -> Option<enricher::Config> {
+    use enricher::config::{Bots, IpPolicy, Privacy};
     let ip = checks.choice(
         "privacy.ip",
         &s.privacy.ip,
@@ -233,11 +239,6 @@ fn enricher_config(s: &Settings, checks: &mut Checks, grace: Duration) -> Option
             ("drop", IpPolicy::Drop),
         ],
     );
-    let gpc = match s.privacy.gpc.as_str() {
-        "off" => Gpc::Off,
-        "drop" => Gpc::Drop,
-        _ => Gpc::Anonymize,
-    };
     let bots = [("tag", Bots::Tag), ("drop", Bots::Drop)];
     let bots = checks.choice("enricher.bots", &s.enricher.bots, &bots);
     let config = enricher::Config {

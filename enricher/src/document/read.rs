@@ -1,10 +1,9 @@
 //! Reading a document from JSON: one pass, borrowing where the text allows.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
-use event::{Code, Origin, limits};
+use event::{Code, Origin, limits, members};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -101,23 +100,9 @@ impl<'de> Visitor<'de> for DocumentVisitor {
                 }
             }
         }
-        keep_last(&mut document.unknown);
+        members::keep_last(&mut document.unknown);
         Ok(document)
     }
-}
-
-/// Of members with equal names, keeps the last.
-fn keep_last<T>(members: &mut Vec<(Cow<'_, str>, T)>) {
-    if members.len() < 2 {
-        return;
-    }
-    let mut seen = HashSet::with_capacity(members.len());
-    let mut is_last: Vec<bool> = members
-        .iter()
-        .rev()
-        .map(|(name, _)| seen.insert(name.clone()))
-        .collect();
-    members.retain(|_| is_last.pop().unwrap_or(true));
 }
 
 enum Key<'a> {

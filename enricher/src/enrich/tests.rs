@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use stream::TopicPartition;
 
 use super::*;
-use crate::config::{Gpc, Privacy};
+use crate::config::Privacy;
 
 const NOW: &str = "2026-03-01T12:00:00Z";
 
@@ -171,7 +171,7 @@ fn denied_consent_leaves_no_id_anywhere() {
     sent["page_url"] = json!("https://a.example/?gclid=SECRET");
     let privacy = Privacy {
         ip: IpPolicy::Full,
-        gpc: Gpc::Off,
+        gpc: event::Gpc::Off,
     };
     let enriched = event(
         Config {

@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use event::index;
 use jiff::civil::Date;
 use serde_json::Value;
+use tantivy::schema::Schema;
 
 use crate::{Document, Indices, Outcome, Query, QueryError, Store, StoreError};
 use day::Day;
@@ -45,6 +46,8 @@ pub struct EmbeddedStore {
 struct Core {
     root: PathBuf,
     index_prefix: String,
+    /// By which queries are read; every day is written by the same.
+    schema: Schema,
     days: Mutex<BTreeMap<String, Arc<Day>>>,
     /// Held while documents are written or synced: a sync covers every write that returned.
     writing: Mutex<Vec<String>>,
@@ -92,6 +95,7 @@ impl EmbeddedStore {
         let core = Core {
             root: folder.to_owned(),
             index_prefix: index_prefix.to_owned(),
+            schema: schema::schema(),
             days: Mutex::new(days),
             writing: Mutex::default(),
         };
@@ -188,10 +192,10 @@ impl Core {
         | Query::Count { indices, .. }
         | Query::Mapping { indices }) = query;
         let days = self.find(indices)?;
-        let schema = schema::schema();
+        let schema = &self.schema;
         match query {
-            Query::Search { body, .. } => search::search(&days, &schema, body),
-            Query::Count { body, .. } => search::count(&days, &schema, body),
+            Query::Search { body, .. } => search::search(&days, schema, body),
+            Query::Count { body, .. } => search::count(&days, schema, body),
             Query::Mapping { .. } => {
                 let names: Vec<_> = days.into_iter().map(|day| day.name).collect();
                 Ok(search::mapping(&names))

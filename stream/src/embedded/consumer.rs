@@ -227,7 +227,7 @@ impl Reader {
             };
             match segment.next()? {
                 Some((offset, record, damaged)) => {
-                    core.shared.count_damage(damaged, &self.partition.source);
+                    core.shared.warn_of_damage(damaged, &self.partition.source);
                     if offset < self.next_offset {
                         continue;
                     }

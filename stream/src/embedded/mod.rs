@@ -12,9 +12,11 @@
 //! All disk access goes through [`fs`], so that tests can put faults below it.
 
 mod consumer;
+mod folder;
 mod frame;
 pub mod fs;
 mod groups;
+mod options;
 mod partition;
 mod segment;
 mod writer;
@@ -38,53 +40,12 @@ use crate::{
 use consumer::{LogConsumer, Membership};
 use fs::{FileSystem, RealFs};
 use groups::Groups;
+pub use options::{Durability, Options};
 use partition::Partition;
 use writer::{Request, Writer};
 
-/// Version of the folder's layout.
-const FORMAT: u32 = 1;
-
 /// Bytes of appends that may wait for the writer; further ones wait for room.
 const WAITING_BYTES: u32 = 64 * 1024 * 1024;
-
-/// Settings of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Bytes of all topics together; appends are refused above.
-    pub max_bytes: u64,
-    /// Bytes of the disk that must stay free; appends are refused below.
-    pub min_free_bytes: u64,
-    /// What an acknowledgement promises.
-    pub durability: Durability,
-    /// Size at which the next segment is started; the unit of deletion.
-    pub segment_bytes: u64,
-    /// Largest record, in bytes of key, headers and value.
-    pub max_record_bytes: usize,
-}
-
-/// What an acknowledgement promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// The record survives power loss.
-    #[default]
-    Fsync,
-    /// The record survives the end of the process, not of the machine.
-    Os,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            max_bytes: 4 << 30,
-            min_free_bytes: 1 << 30,
-            durability: Durability::Fsync,
-            // A 64th of the default cap: deletion frees room in small steps, and a segment is read
-            // whole in well under a second.
-            segment_bytes: 64 << 20,
-            max_record_bytes: 8 << 20,
-        }
-    }
-}
 
 /// What opening the log found damaged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -138,7 +99,6 @@ struct Shared {
     appended: Notify,
     failure: OnceLock<String>,
     stored_bytes: AtomicU64,
-    damaged_bytes: AtomicU64,
 }
 
 impl EmbeddedLog {
@@ -167,15 +127,15 @@ impl EmbeddedLog {
             ))
         };
         std::fs::create_dir_all(folder).map_err(unusable)?;
-        let lock = lock(folder)?;
-        check_format(folder)?;
+        let lock = folder::lock(folder)?;
+        folder::check_format(folder)?;
         let groups =
             Arc::new(Groups::open(fs.clone(), folder.join("groups.json")).map_err(unusable)?);
         let shared = Arc::new(Shared::default());
         let mut report = RecoveryReport::default();
         let mut topics = BTreeMap::new();
         let mut writing = Vec::new();
-        for (name, count) in read_topics(folder).map_err(unusable)? {
+        for (name, count) in folder::read_topics(folder).map_err(unusable)? {
             let first_index = writing.len();
             for number in 0..count {
                 let source = TopicPartition {
@@ -521,9 +481,8 @@ impl Shared {
         self.stored_bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
-    fn count_damage(&self, bytes: u64, source: &TopicPartition) {
+    fn warn_of_damage(&self, bytes: u64, source: &TopicPartition) {
         if bytes > 0 {
-            self.damaged_bytes.fetch_add(bytes, Ordering::Relaxed);
             let (topic, partition) = (&*source.topic, source.partition);
             tracing::warn!(topic, partition, bytes, "damaged bytes were passed over");
         }
@@ -549,53 +508,6 @@ fn is_topic_name(name: &str) -> bool {
 
 fn storage(error: &io::Error) -> StreamError {
     StreamError::Storage(error.to_string())
-}
-
-fn lock(folder: &Path) -> Result<File, StreamError> {
-    let path = folder.join("lock");
-    let file = File::create(&path).map_err(|error| {
-        StreamError::Configuration(format!(
-            "data_dir: cannot write in {}: {error}",
-            folder.display()
-        ))
-    })?;
-    file.try_lock().map_err(|_| {
-        let folder = folder.display();
-        StreamError::Configuration(format!("data_dir: {folder} is in use by another process"))
-    })?;
-    Ok(file)
-}
-
-fn check_format(folder: &Path) -> Result<(), StreamError> {
-    let path = folder.join("format");
-    let unusable = |error: io::Error| {
-        StreamError::Configuration(format!("data_dir: cannot use {}: {error}", path.display()))
-    };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => match text.trim().parse::<u32>() {
-            Ok(found) if found <= FORMAT => Ok(()),
-            found => {
-                let found = found.map_or("unknown".to_owned(), |found| found.to_string());
-                Err(StreamError::Configuration(format!(
-                    "data_dir: {} has log format {found}, this version reads up to {FORMAT}",
-                    folder.display()
-                )))
-            }
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => RealFs
-            .replace(&path, format!("{FORMAT}\n").as_bytes())
-            .map_err(unusable),
-        Err(error) => Err(unusable(error)),
-    }
-}
-
-/// The topics and their numbers of partitions.
-fn read_topics(folder: &Path) -> io::Result<BTreeMap<String, u32>> {
-    match std::fs::read(folder.join("topics.json")) {
-        Ok(content) => Ok(serde_json::from_slice(&content)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
