@@ -4,6 +4,9 @@
 //! bulk while a place is free, and at the sync interval makes the store durable and commits what
 //! was finished before. So at most `concurrency + 1` bulks are in memory, and not polling is the
 //! back-pressure.
+//!
+//! A sync that fails may have lost what was written before it. Then nothing of it is committed: the
+//! stage reads again from the committed offsets, and what is there already is a duplicate.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -76,6 +79,7 @@ pub async fn run(
         writing: FuturesUnordered::new(),
         syncing: None,
         next_sync: Instant::now(),
+        must_start_over: false,
     };
     tokio::select! {
         result = sink.run(&runtime.shutdown) => result,
@@ -164,12 +168,18 @@ struct Sink {
     writing: FuturesUnordered<BoxFuture<'static, Written>>,
     syncing: Option<BoxFuture<'static, Synced>>,
     next_sync: Instant,
+    /// Whether a sync failed, so that records must be read again.
+    must_start_over: bool,
 }
 
 impl Sink {
     async fn run(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let mut backoff = Backoff::default();
         while !shutdown.has_started() {
+            if self.must_start_over {
+                self.start_over(shutdown).await?;
+                continue;
+            }
             self.send_if_due();
             self.sync_if_due();
             let wake = self.next_deadline();
@@ -322,6 +332,10 @@ impl Sink {
             Err(StoreError::Storage(reason)) => bail!("the store cannot be used: {reason}"),
             Err(error) => {
                 self.context.store_health.not_ready(&error.to_string());
+                self.filling = Filling::default();
+                self.writing.clear();
+                self.offsets = Offsets::default();
+                self.must_start_over = true;
                 return Ok(());
             }
         }
@@ -329,6 +343,18 @@ impl Sink {
             Ok(()) => self.offsets.committed(&finished),
             // The next sync commits them, or the records come again and are duplicates.
             Err(error) => tracing::warn!(%error, "offsets were not committed"),
+        }
+        Ok(())
+    }
+
+    /// Reads again from the committed offsets. The new consumer takes over from the old one as that
+    /// leaves the group.
+    async fn start_over(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let stream = self.context.stream.clone();
+        let health = self.stream_health.clone();
+        if let Some(consumer) = subscribe(&self.config, &*stream, &health, shutdown).await? {
+            self.consumer = consumer;
+            self.must_start_over = false;
         }
         Ok(())
     }
@@ -379,3 +405,6 @@ async fn sleep_until(deadline: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns once everything whose write returned before this call is durable. A consumer
     /// commits its offsets after this, not before. Calls at the same time share the work.
+    ///
+    /// # Errors
+    /// What was written since the last sync may be gone then: it must be written again.
     async fn sync(&self) -> Result<(), StoreError>;
 
     /// Answers a search, count or mapping request in Elasticsearch's shape. Written documents

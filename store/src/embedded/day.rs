@@ -32,6 +32,13 @@ struct State {
     fresh: HashSet<String>,
 }
 
+impl State {
+    /// Gives up a writer that failed, with all that it held: the next one starts afresh.
+    fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
 impl Day {
     /// Opens the day in `folder`, making it where it is missing.
     pub(super) fn open(folder: &Path) -> tantivy::Result<Self> {
@@ -84,7 +91,10 @@ impl Day {
             Some(writer) => writer,
             none => none.insert(self.index.writer_with_num_threads(1, WRITER_BYTES)?),
         };
-        writer.add_document(prepared)?;
+        if let Err(error) = writer.add_document(prepared) {
+            state.forget();
+            return Err(error);
+        }
         state.fresh.insert(document.id.clone());
         Ok(Outcome::Created)
     }
@@ -96,9 +106,7 @@ impl Day {
             return Ok(());
         }
         if let Err(error) = self.commit(&mut state) {
-            // What the writer held is gone: its records are not committed and come again.
-            state.writer = None;
-            state.fresh.clear();
+            state.forget();
             return Err(error);
         }
         state.fresh.clear();

@@ -50,7 +50,15 @@ struct Core {
     schema: Schema,
     days: Mutex<BTreeMap<String, Arc<Day>>>,
     /// Held while documents are written or synced: a sync covers every write that returned.
-    writing: Mutex<Vec<String>>,
+    writing: Mutex<Writing>,
+}
+
+#[derive(Default)]
+struct Writing {
+    /// Days that have a writer, the one written last at the end.
+    open: Vec<String>,
+    /// Why a day lost what was written since the last sync; told by the next one.
+    lost: Option<StoreError>,
 }
 
 impl EmbeddedStore {
@@ -153,7 +161,7 @@ impl Store for EmbeddedStore {
 
 impl Core {
     fn write(&self, documents: &[Document]) -> Result<Vec<Outcome>, StoreError> {
-        let mut open = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut outcomes = Vec::with_capacity(documents.len());
         for document in documents {
             if index::day_of(&self.index_prefix, &document.index).is_none() {
@@ -164,27 +172,45 @@ impl Core {
                 });
                 continue;
             }
-            let day = self.day(&document.index)?;
-            if open.last() != Some(&document.index) {
-                open.retain(|name| *name != document.index);
-                open.push(document.index.clone());
-                if open.len() > OPEN_WRITERS {
-                    self.day(&open.remove(0))?
-                        .close()
-                        .map_err(|error| unavailable(&error))?;
+            let written = self
+                .open(&mut writing.open, &document.index)
+                .and_then(|day| day.write(document).map_err(|error| unavailable(&error)));
+            match written {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => {
+                    writing.lost = Some(error.clone());
+                    return Err(error);
                 }
             }
-            outcomes.push(day.write(document).map_err(|error| unavailable(&error))?);
         }
         Ok(outcomes)
     }
 
+    /// The day of this name, as the one written last; the day written longest ago is closed where
+    /// too many have a writer.
+    fn open(&self, open: &mut Vec<String>, name: &str) -> Result<Arc<Day>, StoreError> {
+        let day = self.day(name)?;
+        if open.last().is_none_or(|last| last != name) {
+            open.retain(|other| other != name);
+            open.push(name.to_owned());
+            if open.len() > OPEN_WRITERS {
+                let oldest = self.day(&open.remove(0))?;
+                oldest.close().map_err(|error| unavailable(&error))?;
+            }
+        }
+        Ok(day)
+    }
+
     fn sync(&self) -> Result<(), StoreError> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let days: Vec<_> = self.days().values().cloned().collect();
         days.iter()
             .try_for_each(|day| day.sync())
-            .map_err(|error| unavailable(&error))
+            .map_err(|error| unavailable(&error))?;
+        match writing.lost.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 
     fn query(&self, query: &Query) -> Result<Value, QueryError> {
@@ -204,7 +230,7 @@ impl Core {
     }
 
     fn retain(&self, oldest: Date) -> Result<Vec<String>, StoreError> {
-        let mut open = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_old =
             |name: &String| index::day_of(&self.index_prefix, name).is_some_and(|day| day < oldest);
         let old: Vec<String> = self
@@ -214,7 +240,7 @@ impl Core {
             .cloned()
             .collect();
         for name in &old {
-            open.retain(|other| other != name);
+            writing.open.retain(|other| other != name);
             self.days().remove(name);
             std::fs::remove_dir_all(self.root.join(name))
                 .map_err(|error| StoreError::Unavailable(error.to_string()))?;

@@ -71,6 +71,27 @@ async fn more_days_than_writers_are_written() {
 }
 
 #[tokio::test]
+async fn sync_tells_of_documents_that_a_closed_day_lost() {
+    let folder = TempDir::new().unwrap();
+    let store = EmbeddedStore::open(folder.path(), "web-events").unwrap();
+    store.write(&[document("lost")]).await.unwrap();
+    let day = folder.path().join(document("lost").index);
+    std::fs::rename(day, folder.path().join("elsewhere")).unwrap();
+    let mut failed = false;
+    for day in 1..=OPEN_WRITERS {
+        let index = format!("web-events-2026.04.{day:02}");
+        let other = Document {
+            index,
+            ..document("other")
+        };
+        failed |= store.write(&[other]).await.is_err();
+    }
+    assert!(failed, "the first day could not be closed");
+    assert!(store.sync().await.is_err(), "its document is gone");
+    store.sync().await.unwrap();
+}
+
+#[tokio::test]
 async fn index_name_that_is_no_day_is_refused() {
     let folder = TempDir::new().unwrap();
     let store = EmbeddedStore::open(folder.path(), "web-events").unwrap();

@@ -1,0 +1,119 @@
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use jiff::civil::Date;
+use serde_json::{Value, json};
+use store::{Document, EmbeddedStore, Indices, Outcome, Query, QueryError};
+use stream::embedded::{EmbeddedLog, Options};
+use stream::{Header, Record, TopicSpec};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A real store behind a buffer that is lost when a sync fails, as a power cut or a full disk loses
+/// what was written and not yet durable.
+struct Losing {
+    inner: EmbeddedStore,
+    unsynced: Mutex<Vec<Document>>,
+    failures: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl Store for Losing {
+    async fn prepare(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.prepare().await
+    }
+
+    async fn write(&self, documents: &[Document]) -> Result<Vec<Outcome>, StoreError> {
+        self.unsynced.lock().unwrap().extend_from_slice(documents);
+        Ok(vec![Outcome::Created; documents.len()])
+    }
+
+    async fn sync(&self) -> Result<(), StoreError> {
+        let unsynced = std::mem::take(&mut *self.unsynced.lock().unwrap());
+        let left = self.failures.load(Ordering::SeqCst);
+        if left > 0 {
+            self.failures.store(left - 1, Ordering::SeqCst);
+            return Err(StoreError::Unavailable("the disk is full".into()));
+        }
+        self.inner.write(&unsynced).await?;
+        self.inner.sync().await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Value, QueryError> {
+        self.inner.query(query).await
+    }
+
+    async fn retain(&self, oldest: Date) -> Result<Vec<String>, StoreError> {
+        self.inner.retain(oldest).await
+    }
+}
+
+async fn log(folder: &Path) -> Arc<EmbeddedLog> {
+    let options = Options {
+        min_free_bytes: 0,
+        ..Options::default()
+    };
+    let log = EmbeddedLog::open(folder, options).unwrap();
+    let topic = |name: &str| TopicSpec {
+        name: name.into(),
+        partitions: 2,
+        replication_factor: None,
+        min_insync_replicas: None,
+        retention: None,
+    };
+    let topics = [topic("enriched-web-events"), topic("dead-web-events")];
+    log.create_topics(&topics).await.unwrap();
+    Arc::new(log)
+}
+
+fn enriched(id: &str) -> Record {
+    let header = |name, value: &str| Header::from((name, value.to_owned().into()));
+    Record {
+        key: Some(id.to_owned().into()),
+        value: json!({ "event_id": id }).to_string().into(),
+        headers: vec![
+            header(event::header::ID, id),
+            header(event::header::DAY, "2026.03.10"),
+        ],
+        timestamp_ms: Timestamp::now().as_millisecond(),
+    }
+}
+
+async fn count(store: &dyn Store) -> u64 {
+    let indices = Indices::parse("web-events-*", &["web-events"]).unwrap();
+    let body = Value::Null;
+    let answer = store.query(&Query::Count { indices, body }).await.unwrap();
+    answer["count"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn what_a_failed_sync_lost_is_written_again() {
+    let folder = TempDir::new().unwrap();
+    let log = log(&folder.path().join("log")).await;
+    let store = Arc::new(Losing {
+        inner: EmbeddedStore::open(&folder.path().join("store"), "web-events").unwrap(),
+        unsynced: Mutex::default(),
+        failures: AtomicU32::new(2),
+    });
+    let records = (0..50).map(|n| enriched(&format!("id-{n}"))).collect();
+    log.append("enriched-web-events", records).await.unwrap();
+    let config = Config {
+        linger: Duration::from_millis(10),
+        sync_interval: Duration::from_millis(20),
+        ..Config::default()
+    };
+    let runtime = Runtime::default();
+    let sink = run(config, log.clone(), store.clone(), runtime.clone());
+    let watch = async {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while count(&*store).await < 50 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        runtime.shutdown.start();
+    };
+    let (ended, ()) = tokio::join!(sink, watch);
+    ended.unwrap();
+    assert_eq!(count(&*store).await, 50);
+}
