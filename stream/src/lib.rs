@@ -7,12 +7,14 @@
 //! - [`record`]: records, headers and positions
 //! - [`error`]: failures, sorted by what the caller does about them
 //! - [`embedded`]: the own segmented log, for one process
+//! - [`kafka`]: an Apache Kafka cluster, for several
 //! - [`murmur2`]: where a key lies
 //! - [`conformance`]: the suite that every back end passes
 
 pub mod conformance;
 pub mod embedded;
 pub mod error;
+pub mod kafka;
 pub mod murmur2;
 pub mod record;
 

@@ -1,0 +1,322 @@
+//! Appending.
+//!
+//! Every record of a call carries a reference to one [`Ticket`]; the delivery callback counts it
+//! down, and the last report wakes the caller: one wake a call, however many records. A thread
+//! serves the reports. After an error that librdkafka calls fatal (a producer that lost its
+//! place in the sequence, say) the producer is made anew; what it held fails and is appended again
+//! by its callers.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use tokio::sync::oneshot;
+
+use super::client::{self, Trouble};
+use super::options::{DELIVERY_TIMEOUT, MAX_RECORD_BYTES, Options};
+use crate::{AppendError, Record, StreamError};
+
+/// Longest wait of one look at the reports; only shutdown waits for it.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Bytes that Kafka adds to a record at most, beside two for each header.
+const RECORD_OVERHEAD_BYTES: usize = 64;
+
+type Native = BaseProducer<Reports>;
+
+pub(super) struct Producer {
+    options: Options,
+    generation: Mutex<Generation>,
+}
+
+/// One librdkafka producer and the thread that serves its reports.
+struct Generation {
+    native: Arc<Native>,
+    is_stopped: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// The outcome of one append, shared by its records.
+pub(super) struct Ticket {
+    left: AtomicUsize,
+    state: Mutex<State>,
+}
+
+struct State {
+    failure: Option<AppendError>,
+    done: Option<oneshot::Sender<Result<(), AppendError>>>,
+}
+
+#[derive(Default)]
+pub(super) struct Reports {
+    trouble: Trouble,
+    is_broken: AtomicBool,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(Code::Fatal) {
+            self.is_broken.store(true, Ordering::Release);
+        }
+        self.trouble.note(&error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Arc<Ticket>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Self::DeliveryOpaque) {
+        let failure = match result {
+            Ok(_) => None,
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code();
+                if code == Some(Code::Fatal) {
+                    self.is_broken.store(true, Ordering::Release);
+                }
+                Some(self.explain(code, rdkafka::Message::topic(message), error))
+            }
+        };
+        if failure.is_none() && self.trouble.last().is_some() {
+            self.trouble.clear();
+        }
+        ticket.report(1, failure);
+    }
+}
+
+impl Reports {
+    fn explain(&self, code: Option<Code>, topic: &str, error: &KafkaError) -> AppendError {
+        AppendError::Unavailable(match code {
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
+                format!("topic {topic} does not exist; weir topics creates it")
+            }
+            // The record is within what Weir sends, so the topic is set too small for it: a
+            // matter of configuration, not of the record.
+            Some(Code::MessageSizeTooLarge) => {
+                format!("topic {topic}: max.message.bytes is below {MAX_RECORD_BYTES}")
+            }
+            Some(Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend) => {
+                format!("topic {topic}: fewer replicas in sync than min.insync.replicas")
+            }
+            _ => match self.trouble.last() {
+                Some(trouble) => trouble.to_string(),
+                None => format!("topic {topic}: {error}"),
+            },
+        })
+    }
+}
+
+impl Ticket {
+    /// Counts `reports` records as settled; the last one wakes the caller.
+    fn report(&self, reports: usize, failure: Option<AppendError>) {
+        if let Some(failure) = failure {
+            self.state().failure.get_or_insert(failure);
+        }
+        if self.left.fetch_sub(reports, Ordering::AcqRel) == reports {
+            let mut state = self.state();
+            let result = state.failure.take().map_or(Ok(()), Err);
+            if let Some(done) = state.done.take() {
+                // The caller may have gone: nobody is told then.
+                let _ = done.send(result);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Producer {
+    pub(super) fn new(options: &Options) -> Result<Self, StreamError> {
+        Ok(Self {
+            options: options.clone(),
+            generation: Mutex::new(Generation::start(options)?),
+        })
+    }
+
+    pub(super) async fn append(
+        &self,
+        topic: &str,
+        records: Vec<Record>,
+    ) -> Result<(), AppendError> {
+        if let Some(index) = records
+            .iter()
+            .position(|r| size_bytes(r) > MAX_RECORD_BYTES)
+        {
+            let bytes = size_bytes(&records[index]);
+            let reason = format!("{bytes} bytes are more than {MAX_RECORD_BYTES}");
+            return Err(AppendError::Rejected { index, reason });
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        let native = self.native().map_err(|error| match error {
+            StreamError::Closed => AppendError::Closed,
+            other => AppendError::Unavailable(other.to_string()),
+        })?;
+        let (done, outcome) = oneshot::channel();
+        let ticket = Arc::new(Ticket {
+            left: AtomicUsize::new(records.len()),
+            state: Mutex::new(State {
+                failure: None,
+                done: Some(done),
+            }),
+        });
+        for (index, record) in records.iter().enumerate() {
+            if let Err(error) = send(&native, topic, record, &ticket) {
+                let failure = match error.rdkafka_error_code() {
+                    Some(Code::QueueFull) => {
+                        AppendError::Full("too much waits for kafka's acknowledgement".into())
+                    }
+                    code => native.context().explain(code, topic, &error),
+                };
+                // The records after it are not sent; those before it are waited for, so that a
+                // caller who appends all again keeps its order.
+                ticket.report(records.len() - index, Some(failure));
+                break;
+            }
+        }
+        drop(records);
+        // The sender is dropped only with librdkafka's queue.
+        outcome.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Waits until what was appended is settled, then takes nothing more.
+    pub(super) async fn flush(&self, deadline: Duration) -> Result<(), StreamError> {
+        let mut last = self.generation().retire();
+        super::blocking(move || {
+            let end = Instant::now() + deadline;
+            // The thread drains the reports; asking librdkafka to flush from here would race it.
+            while last.native.in_flight_count() > 0 && Instant::now() < end {
+                thread::sleep(Duration::from_millis(5));
+            }
+            let left = last.native.in_flight_count();
+            last.stop();
+            if left == 0 {
+                return Ok(());
+            }
+            let reason = format!("{left} records were not acknowledged in time");
+            Err(StreamError::Unavailable(reason))
+        })
+        .await
+    }
+
+    /// The librdkafka producer, made anew when the last one broke.
+    fn native(&self) -> Result<Arc<Native>, StreamError> {
+        let mut generation = self.generation();
+        if generation
+            .native
+            .context()
+            .is_broken
+            .load(Ordering::Acquire)
+        {
+            tracing::warn!("the kafka producer broke and is made anew");
+            let mut old = std::mem::replace(&mut *generation, Generation::start(&self.options)?);
+            // Its records fail now and are appended again by those who wait for them.
+            old.native
+                .purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+            old.is_stopped.store(true, Ordering::Release);
+            old.thread.take();
+        }
+        Ok(generation.native.clone())
+    }
+
+    fn generation(&self) -> MutexGuard<'_, Generation> {
+        self.generation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.generation().is_stopped.store(true, Ordering::Release);
+    }
+}
+
+impl Generation {
+    fn start(options: &Options) -> Result<Self, StreamError> {
+        let native: Native = options
+            .properties_for_producer()
+            .client(Reports::default())?;
+        let native = Arc::new(native);
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let (served, stopped) = (native.clone(), is_stopped.clone());
+        let thread = thread::Builder::new()
+            .name("kafka-reports".into())
+            .spawn(move || serve(&served, &stopped))
+            .map_err(|error| StreamError::Storage(format!("no thread for kafka: {error}")))?;
+        Ok(Self {
+            native,
+            is_stopped,
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands out the thread; appends still in the queue go on.
+    fn retire(&mut self) -> Self {
+        Self {
+            native: self.native.clone(),
+            is_stopped: self.is_stopped.clone(),
+            thread: self.thread.take(),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.is_stopped.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // It ends within one look at the reports.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves the delivery reports until told to stop, and those of the last records after that.
+fn serve(native: &Native, is_stopped: &AtomicBool) {
+    while !is_stopped.load(Ordering::Acquire) {
+        native.poll(POLL);
+    }
+    let end = Instant::now() + DELIVERY_TIMEOUT;
+    while native.in_flight_count() > 0 && Instant::now() < end {
+        native.poll(Duration::from_millis(10));
+    }
+}
+
+fn send(
+    native: &Native,
+    topic: &str,
+    record: &Record,
+    ticket: &Arc<Ticket>,
+) -> Result<(), KafkaError> {
+    let mut message = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, ticket.clone())
+        .payload(&record.value[..])
+        .timestamp(record.timestamp_ms);
+    if let Some(key) = &record.key {
+        message = message.key(&key[..]);
+    }
+    if !record.headers.is_empty() {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for header in &record.headers {
+            headers = headers.insert(Header {
+                key: &header.name,
+                value: Some(&header.value[..]),
+            });
+        }
+        message = message.headers(headers);
+    }
+    native.send(message).map_err(|(error, _)| error)
+}
+
+fn size_bytes(record: &Record) -> usize {
+    record.size_bytes() + record.headers.len() * 10 + RECORD_OVERHEAD_BYTES
+}
