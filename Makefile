@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test lint
+.PHONY: help run test chaos lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -7,8 +7,11 @@ help: ## list the targets
 run: ## start everything in one process
 	cargo run --release -- up
 
-test: ## run every test, with real engines (needs mvn and a JDK)
+test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Python 3.11)
 	tests/run
+
+chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
+	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
 
 lint: ## format check, clippy and rustdoc, warnings denied
 	cargo fmt --all --check

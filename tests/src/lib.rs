@@ -1,5 +1,9 @@
-//! End-to-end tests against real processes.
+//! What the end-to-end tests share: real processes, driven from outside.
 //!
-//! - [`weir`]: a `weir` process in a temporary folder on free ports
+//! - [`process`]: one process, its start, kill and stop
+//! - [`weir`]: `weir up`, everything in one process
+//! - [`cluster`]: three processes over a broker and an engine
 
+pub mod cluster;
+pub mod process;
 pub mod weir;

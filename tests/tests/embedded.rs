@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use tests::weir::{self, Weir};
+use tests::process;
+use tests::weir::Weir;
 
 #[tokio::test]
 async fn posted_event_is_found_enriched() {
@@ -104,7 +105,7 @@ async fn kill_nine_loses_nothing_and_doubles_nothing() {
 }
 
 fn refusal(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = weir::run(folder, arguments);
+    let output = process::run(folder, arguments);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!error.contains("panicked"), "{error}");
     (output.status.code().expect("weir ends by itself"), error)

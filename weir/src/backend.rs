@@ -4,25 +4,52 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use store::{Elasticsearch, EmbeddedStore, Store};
-use stream::Stream as _;
-use stream::TopicOutcome;
 use stream::embedded::EmbeddedLog;
+use stream::kafka::Kafka;
+use stream::{Stream, TopicOutcome};
 
-use crate::plan::{Plan, StorePlan};
+use crate::plan::{Plan, StorePlan, StreamPlan};
 
-/// Opens the embedded log and makes its topics.
-pub(crate) async fn log(plan: &Plan) -> anyhow::Result<Arc<EmbeddedLog>> {
-    let log = EmbeddedLog::open(&plan.data_dir.join("log"), plan.log.clone())?;
-    let outcomes = log
+/// The configured stream.
+pub(crate) enum OpenStream {
+    /// In the data folder.
+    Embedded(Arc<EmbeddedLog>),
+    /// On brokers.
+    Kafka(Arc<Kafka>),
+}
+
+impl OpenStream {
+    pub(crate) fn stream(&self) -> Arc<dyn Stream> {
+        match self {
+            Self::Embedded(log) => log.clone(),
+            Self::Kafka(kafka) => kafka.clone(),
+        }
+    }
+}
+
+/// Opens the configured stream. Brokers are not dialled.
+pub(crate) fn stream(plan: &Plan) -> anyhow::Result<OpenStream> {
+    Ok(match &plan.stream {
+        StreamPlan::Embedded(options) => {
+            let log = EmbeddedLog::open(&plan.data_dir.join("log"), options.clone())?;
+            OpenStream::Embedded(Arc::new(log))
+        }
+        StreamPlan::Kafka(options) => OpenStream::Kafka(Arc::new(Kafka::new((**options).clone())?)),
+    })
+}
+
+/// Creates the topics that are missing; one outcome per topic of the plan, same order.
+pub(crate) async fn topics(plan: &Plan, stream: &dyn Stream) -> anyhow::Result<Vec<TopicOutcome>> {
+    let outcomes = stream
         .create_topics(&plan.topics)
         .await
         .context("topics cannot be made")?;
-    for (spec, outcome) in plan.topics.iter().zip(outcomes) {
+    for (spec, outcome) in plan.topics.iter().zip(&outcomes) {
         if let TopicOutcome::Refused(reason) = outcome {
             anyhow::bail!("[topics] {}: {reason}", spec.name);
         }
     }
-    Ok(Arc::new(log))
+    Ok(outcomes)
 }
 
 /// Opens the configured store.

@@ -1,10 +1,13 @@
 //! Commands and flags.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::tail::Where;
 use crate::config::Sources;
+use crate::letters::Selection;
 
 /// Web event ingestion: a 2xx answer means that the event is durable.
 #[derive(Debug, Parser)]
@@ -21,8 +24,58 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run everything in one process; the default command.
     Up(Up),
+    /// Run the gateway alone: HTTP to Kafka.
+    Gateway(Listen),
+    /// Run the enricher alone: Kafka to Kafka.
+    Enricher(ListenAdmin),
+    /// Run the sink alone: Kafka to the store.
+    Sink(ListenAdmin),
     /// Check the configuration and exit: 0 when it is good, 78 when it is not.
-    Check,
+    Check {
+        /// Also dial the brokers and the store.
+        #[arg(long)]
+        connect: bool,
+    },
+    /// Create the topics that are missing and report the others.
+    Topics,
+    /// Install what the store needs; may be repeated.
+    Setup,
+    /// Send one test event, or NDJSON from a file, to the gateway.
+    Send {
+        /// NDJSON, `-` for standard input.
+        file: Option<PathBuf>,
+        /// The collect route [default: that of the configuration].
+        #[arg(long)]
+        url: Option<String>,
+    },
+    /// Print the live events of a topic; the stages are not disturbed.
+    Tail {
+        /// The topic [default: the enriched events].
+        topic: Option<String>,
+        /// Only events with this member; may be repeated.
+        #[arg(long = "where", value_name = "FIELD=VALUE")]
+        wanted: Vec<Where>,
+    },
+    /// Look at dead letters and send them back.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// Print what each enrichment says of a page view, and why.
+    Explain {
+        /// Address of the page, with its query.
+        url: Option<String>,
+        /// Address of the referring page.
+        #[arg(long)]
+        referrer: Option<String>,
+        /// User agent.
+        #[arg(long)]
+        agent: Option<String>,
+        /// Address of the visitor.
+        #[arg(long)]
+        ip: Option<IpAddr>,
+    },
+    /// Look an address up in the GeoIP files.
+    #[command(subcommand)]
+    Geo(GeoCommand),
     /// Print the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -33,9 +86,21 @@ pub(crate) struct Up {
     /// Folder of the embedded log and store.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    listen: Listen,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Listen {
     /// Address of the public listener.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    #[command(flatten)]
+    admin: ListenAdmin,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListenAdmin {
     /// Address of the operators' listener.
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<String>,
@@ -49,21 +114,74 @@ pub(crate) enum ConfigCommand {
     Show,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// One line per dead letter.
+    List(Select),
+    /// A dead letter whole.
+    Show {
+        /// Its id, as listed.
+        id: String,
+    },
+    /// Send dead letters back to the stage that refused them.
+    Replay {
+        #[command(flatten)]
+        select: Select,
+        /// Count, and send nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Select {
+    /// Letters with this code.
+    #[arg(long)]
+    code: Option<String>,
+    /// Letters of this time or later, such as 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+}
+
+impl From<Select> for Selection {
+    fn from(select: Select) -> Self {
+        Self {
+            id: None,
+            code: select.code,
+            since: select.since,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GeoCommand {
+    /// Print what the files say of an address.
+    Lookup {
+        /// The address.
+        ip: IpAddr,
+    },
+}
+
 impl Cli {
     /// Where the configuration comes from.
     pub(crate) fn sources(&self) -> Sources {
         let mut flags = Vec::new();
-        if let Some(Command::Up(up)) = &self.command {
-            let data = up.data.as_ref().map(|folder| folder.display().to_string());
-            let set = [
-                ("data_dir", data),
-                ("gateway.listen", up.listen.clone()),
-                ("admin.listen", up.admin.clone()),
-            ];
-            flags.extend(
-                set.into_iter()
-                    .filter_map(|(key, value)| Some((key, value?))),
-            );
+        let mut set = |key, value: Option<String>| flags.extend(value.map(|value| (key, value)));
+        match &self.command {
+            Some(Command::Up(up)) => {
+                let data = up.data.as_ref().map(|folder| folder.display().to_string());
+                set("data_dir", data);
+                set("gateway.listen", up.listen.listen.clone());
+                set("admin.listen", up.listen.admin.admin.clone());
+            }
+            Some(Command::Gateway(flags)) => {
+                set("gateway.listen", flags.listen.clone());
+                set("admin.listen", flags.admin.admin.clone());
+            }
+            Some(Command::Enricher(flags) | Command::Sink(flags)) => {
+                set("admin.listen", flags.admin.clone());
+            }
+            _ => {}
         }
         Sources {
             file: self.config.clone(),

@@ -4,21 +4,32 @@
 //! - [`config`]: settings and their sources
 //! - [`plan`]: settings checked and turned into what each stage takes
 //! - [`backend`]: the only list of back ends
-//! - [`up`]: everything in one process
+//! - [`process`]: running all stages or one of them
+//! - [`banner`]: what the process says of itself
+//! - [`operate`]: what a running process offers to commands
+//! - [`commands`]: those that ask, look and mend
+//! - [`letters`]: dead letters, read and sent back
 
 mod backend;
+mod banner;
 mod cli;
+mod commands;
 mod config;
+mod letters;
+mod operate;
 mod plan;
-mod up;
+mod process;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand};
+use cli::{Cli, Command, ConfigCommand, DlqCommand, GeoCommand};
+use commands::dlq;
+use commands::reach::reach;
 use config::Loaded;
-use plan::Plan;
+use plan::{Plan, StreamPlan};
+use process::Role;
 
 /// Exit status for a configuration that cannot work (`EX_CONFIG` of sysexits).
 const CONFIGURATION: u8 = 78;
@@ -45,24 +56,84 @@ fn main() -> ExitCode {
         .warnings
         .iter()
         .for_each(|warning| eprintln!("weir: warning: {warning}"));
-    match cli.command {
-        Some(Command::Check) => {
-            println!("the configuration is good");
-            ExitCode::SUCCESS
-        }
-        _ => start(&loaded, plan),
-    }
+    let role = match &cli.command {
+        None | Some(Command::Up(_)) => Role::All,
+        Some(Command::Gateway(_)) => Role::Gateway,
+        Some(Command::Enricher(_)) => Role::Enricher,
+        Some(Command::Sink(_)) => Role::Sink,
+        Some(_) => return finish(command(cli.command, &plan)),
+    };
+    start(&loaded, plan, role)
 }
 
-fn start(loaded: &Loaded, plan: Plan) -> ExitCode {
-    let runtime = tokio::runtime::Runtime::new().map_err(anyhow::Error::from);
-    match runtime.and_then(|runtime| runtime.block_on(up::run(loaded, plan))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("weir: {error:#}");
-            ExitCode::FAILURE
+/// Runs a command that ends by itself.
+fn command(command: Option<Command>, plan: &Plan) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        match command {
+            Some(Command::Check { connect }) => {
+                let is_good = commands::check::run(plan, connect).await?;
+                return Ok(ExitCode::from(if is_good { 0 } else { CONFIGURATION }));
+            }
+            Some(Command::Topics) => commands::topics::run(plan).await?,
+            Some(Command::Setup) => commands::setup::run(plan).await?,
+            Some(Command::Send { file, url }) => {
+                let url = url.unwrap_or_else(|| plan.collect_url());
+                commands::send::run(&url, file.as_deref()).await?;
+            }
+            Some(Command::Tail { topic, wanted }) => {
+                let topic = topic.unwrap_or_else(|| plan.enricher.enriched_topic.clone());
+                commands::tail::run(&reach(plan)?, &topic, &wanted).await?;
+            }
+            Some(Command::Dlq(letters)) => {
+                let reach = reach(plan)?;
+                match letters {
+                    DlqCommand::List(select) => dlq::list(&reach, plan, &select.into()).await?,
+                    DlqCommand::Show { id } => {
+                        let is_there = dlq::show(&reach, plan, &id).await?;
+                        return Ok(ExitCode::from(u8::from(!is_there)));
+                    }
+                    DlqCommand::Replay { select, dry_run } => {
+                        dlq::replay(&reach, plan, select.into(), dry_run).await?;
+                    }
+                }
+            }
+            Some(Command::Explain {
+                url,
+                referrer,
+                agent,
+                ip,
+            }) => {
+                let (url, referrer, agent) =
+                    (url.as_deref(), referrer.as_deref(), agent.as_deref());
+                commands::explain::run(plan, url, referrer, agent, ip)?;
+            }
+            Some(Command::Geo(GeoCommand::Lookup { ip })) => {
+                commands::explain::run(plan, None, None, None, Some(ip))?;
+            }
+            _ => {}
         }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn start(loaded: &Loaded, plan: Plan, role: Role) -> ExitCode {
+    if role != Role::All && matches!(plan.stream, StreamPlan::Embedded(_)) {
+        return refuse(&[format!(
+            "stream: \"embedded\" is for one process; weir {} wants kafka://host:9092",
+            role.name()
+        )]);
     }
+    let runtime = tokio::runtime::Runtime::new().map_err(anyhow::Error::from);
+    let run = |runtime: tokio::runtime::Runtime| runtime.block_on(process::run(loaded, plan, role));
+    finish(runtime.and_then(run).map(|()| ExitCode::SUCCESS))
+}
+
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("weir: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn refuse(errors: &[String]) -> ExitCode {

@@ -17,6 +17,9 @@ pub(crate) use settings::Settings;
 /// The commented default file.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 
+/// The table whose keys are not ours.
+const OPEN_TABLE: &str = "kafka.properties";
+
 /// The effective configuration and where each value came from.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
@@ -134,6 +137,10 @@ fn merge(base: &mut Table, over: &Table, path: &str, tell: &mut impl FnMut(&str,
                 *place = value.clone();
                 tell(&key, true);
             }
+            (None, value) if path == OPEN_TABLE && !value.is_table() => {
+                base.insert(name.clone(), value.clone());
+                tell(&key, true);
+            }
             (None, _) => tell(&key, false),
         }
     }
@@ -223,7 +230,9 @@ fn write_table(table: &Table, path: &str, loaded: &Loaded, out: &mut String) {
         } else {
             format!("{path}.{name}")
         };
-        let is_secret = matches!(name.as_str(), "token" | "password" | "api_key");
+        let is_secret = ["token", "password", "api_key"]
+            .iter()
+            .any(|secret| name.ends_with(secret));
         let is_set = value.as_str().is_some_and(|text| !text.is_empty());
         let shown = if is_secret && is_set {
             "\"***\"".to_owned()
@@ -231,12 +240,21 @@ fn write_table(table: &Table, path: &str, loaded: &Loaded, out: &mut String) {
             value.to_string()
         };
         let origin = loaded.origins.get(&key).map_or("default", String::as_str);
+        let name = match name.contains('.') {
+            true => format!("\"{name}\""),
+            false => name.clone(),
+        };
         out.push_str(&format!("{name} = {shown} # {origin}\n"));
     }
     for (name, value) in tables {
         if let Value::Table(table) = value {
-            out.push_str(&format!("\n[{name}]\n"));
-            write_table(table, name, loaded, out);
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            out.push_str(&format!("\n[{path}]\n"));
+            write_table(table, &path, loaded, out);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::units::{Size, Span};
 pub(crate) struct Settings {
     /// Folder of the embedded log and store.
     pub(crate) data_dir: PathBuf,
-    /// `embedded`.
+    /// `embedded`, or `kafka://host:9092,host2:9092`.
     pub(crate) stream: String,
     /// `embedded`, or the addresses of an Elasticsearch or OpenSearch cluster.
     pub(crate) store: String,
@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) embedded: Embedded,
     /// What is kept of people.
     pub(crate) privacy: Privacy,
+    /// How to reach the brokers.
+    pub(crate) kafka: Kafka,
     /// How to reach the store.
     pub(crate) elasticsearch: Elasticsearch,
     /// Log lines.
@@ -74,6 +76,9 @@ pub(crate) struct Topics {
     pub(crate) raw: String,
     pub(crate) enriched: String,
     pub(crate) dead: String,
+    pub(crate) partitions: u32,
+    pub(crate) replication_factor: u32,
+    pub(crate) min_insync_replicas: u32,
 }
 
 /// `[enricher]`.
@@ -114,6 +119,21 @@ pub(crate) struct Embedded {
 pub(crate) struct Privacy {
     pub(crate) ip: String,
     pub(crate) gpc: String,
+}
+
+/// `[kafka]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kafka {
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) password_file: String,
+    pub(crate) mechanism: String,
+    pub(crate) ca_file: String,
+    pub(crate) certificate_file: String,
+    pub(crate) key_file: String,
+    /// Properties of librdkafka, by their own names.
+    pub(crate) properties: toml::Table,
 }
 
 /// `[elasticsearch]`.

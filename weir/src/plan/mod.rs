@@ -1,4 +1,10 @@
 //! Settings checked and turned into what each stage takes. Nothing is opened here.
+//!
+//! - `checks`: gathering what is wrong
+//! - `cluster`: how to reach brokers and nodes
+
+mod checks;
+mod cluster;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,11 +12,13 @@ use std::time::Duration;
 
 use event::Gpc;
 use runtime::telemetry;
-use store::elasticsearch::{IndexSettings, Options as Elasticsearch};
+use store::elasticsearch::Options as Elasticsearch;
 use stream::TopicSpec;
 use stream::embedded::{Durability, Options as LogOptions};
+use stream::kafka;
 
 use crate::config::Settings;
+use checks::Checks;
 
 /// Days that the embedded store keeps where no retention is configured.
 const EMBEDDED_RETENTION_DAYS: u32 = 90;
@@ -19,7 +27,7 @@ const EMBEDDED_RETENTION_DAYS: u32 = 90;
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) data_dir: PathBuf,
-    pub(crate) log: LogOptions,
+    pub(crate) stream: StreamPlan,
     pub(crate) store: StorePlan,
     pub(crate) topics: Vec<TopicSpec>,
     pub(crate) gateway: gateway::Config,
@@ -34,6 +42,15 @@ pub(crate) struct Plan {
     pub(crate) grace: Duration,
 }
 
+/// The stream that is configured.
+#[derive(Clone)]
+pub(crate) enum StreamPlan {
+    /// In `data_dir`.
+    Embedded(LogOptions),
+    /// On brokers.
+    Kafka(Box<kafka::Options>),
+}
+
 /// The store that is configured.
 #[derive(Clone)]
 pub(crate) enum StorePlan {
@@ -41,44 +58,6 @@ pub(crate) enum StorePlan {
     Embedded,
     /// Over HTTP.
     Elasticsearch(Box<Elasticsearch>),
-}
-
-/// Gathers errors, so that all are told at once.
-struct Checks(Vec<String>);
-
-impl Checks {
-    fn take<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
-        result
-            .map_err(|error| self.0.push(format!("{key}: {error}")))
-            .ok()
-    }
-
-    fn choice<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> Option<T> {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let found = choices
-            .iter()
-            .find(|(name, _)| *name == value)
-            .map(|(_, choice)| *choice);
-        let words = || format!("\"{value}\" is none of {}", names.join(", "));
-        self.take(key, found.ok_or_else(words))
-    }
-
-    fn address(&mut self, key: &str, value: &str) -> Option<SocketAddr> {
-        let words = |_| format!("\"{value}\" is no address such as 127.0.0.1:8080");
-        self.take(key, value.parse().map_err(words))
-    }
-
-    /// A secret, from its key or from the file that its `_file` key names.
-    fn secret(&mut self, key: &str, value: &str, file: &str) -> Option<String> {
-        if file.is_empty() {
-            return (!value.is_empty()).then(|| value.to_owned());
-        }
-        let read = std::fs::read_to_string(file).map(|text| text.trim().to_owned());
-        self.take(
-            &format!("{key}_file"),
-            read.map_err(|error| format!("{file}: {error}")),
-        )
-    }
 }
 
 impl Plan {
@@ -95,11 +74,16 @@ impl Plan {
         }
     }
 
-    fn read(s: &Settings, checks: &mut Checks) -> Option<Self> {
-        if s.stream != "embedded" {
-            let words = format!("\"{}\" is not supported, only \"embedded\" is", s.stream);
-            checks.0.push(format!("stream: {words}"));
+    /// Where this configuration's gateway takes events, as seen from the same machine.
+    pub(crate) fn collect_url(&self) -> String {
+        let mut address = self.gateway_listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
         }
+        format!("http://{address}{}", self.gateway.path)
+    }
+
+    fn read(s: &Settings, checks: &mut Checks) -> Option<Self> {
         let prefix = &s.index_prefix;
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
         if !prefix.starts_with(|c: char| c.is_ascii_lowercase()) || !prefix.bytes().all(fits) {
@@ -153,28 +137,38 @@ impl Plan {
         );
         let data_dir = data_dir(s);
         let data_dir = checks.take("data_dir", data_dir);
-        let store = store(s, checks);
+        let log = LogOptions {
+            max_bytes: s.embedded.max_bytes.0,
+            min_free_bytes: s.embedded.min_free_bytes.0,
+            durability: durability.unwrap_or_default(),
+            ..LogOptions::default()
+        };
+        let stream = match s.stream.as_str() {
+            "embedded" => Some(StreamPlan::Embedded(log)),
+            _ => cluster::brokers(s, checks).map(|options| StreamPlan::Kafka(Box::new(options))),
+        };
+        let is_kafka = matches!(stream, Some(StreamPlan::Kafka(_)));
+        let store = cluster::store(s, checks);
         let grace = s.shutdown_grace.0;
         // Each stage gets its share, for they stop one after another.
         let share = grace / 3;
         let enricher = enricher_config(s, gpc.unwrap_or_default(), checks, share);
         let is_embedded = matches!(store, Some(StorePlan::Embedded));
         let size = |size: crate::config::units::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+        let brokers_own = |number: u32| (is_kafka && number > 0).then_some(number);
         let topic = |name: &String| TopicSpec {
             name: name.clone(),
-            partitions: s.embedded.partitions.max(1),
-            replication_factor: None,
-            min_insync_replicas: None,
+            partitions: match is_kafka {
+                true => s.topics.partitions.max(1),
+                false => s.embedded.partitions.max(1),
+            },
+            replication_factor: brokers_own(s.topics.replication_factor),
+            min_insync_replicas: brokers_own(s.topics.min_insync_replicas),
             retention: None,
         };
         Some(Self {
             data_dir: data_dir?,
-            log: LogOptions {
-                max_bytes: s.embedded.max_bytes.0,
-                min_free_bytes: s.embedded.min_free_bytes.0,
-                durability: durability?,
-                ..LogOptions::default()
-            },
+            stream: stream?,
             store: store?,
             topics: [&s.topics.raw, &s.topics.enriched, &s.topics.dead]
                 .map(topic)
@@ -192,6 +186,8 @@ impl Plan {
                 allowed_origins: s.gateway.allowed_origins.clone(),
                 gpc: gpc?,
                 grace: share,
+                // The stream must have given up on a record before the request does.
+                append_timeout: kafka::options::DELIVERY_TIMEOUT + Duration::from_secs(5),
                 ..gateway::Config::default()
             },
             gateway_listen: gateway_listen?,
@@ -258,28 +254,6 @@ fn enricher_config(
         checks.0.push(format!("{key}: {words}"));
     }
     Some(config)
-}
-
-fn store(s: &Settings, checks: &mut Checks) -> Option<StorePlan> {
-    if s.store == "embedded" {
-        return Some(StorePlan::Embedded);
-    }
-    let mut nodes = Vec::new();
-    for text in s.store.split(',').map(str::trim) {
-        let words = |_| format!("\"{text}\" is neither embedded nor an address");
-        nodes.push(checks.take("store", text.parse::<url::Url>().map_err(words))?);
-    }
-    let e = &s.elasticsearch;
-    let mut options = Elasticsearch::new(nodes, s.index_prefix.clone());
-    options.username = (!e.username.is_empty()).then(|| e.username.clone());
-    options.password = checks.secret("elasticsearch.password", &e.password, &e.password_file);
-    options.api_key = checks.secret("elasticsearch.api_key", &e.api_key, &e.api_key_file);
-    options.ca_file = (!e.ca_file.is_empty()).then(|| PathBuf::from(&e.ca_file));
-    options.index = IndexSettings {
-        refresh_interval: s.sink.refresh_interval.0,
-        ..IndexSettings::default()
-    };
-    Some(StorePlan::Elasticsearch(Box::new(options)))
 }
 
 fn data_dir(s: &Settings) -> Result<PathBuf, String> {

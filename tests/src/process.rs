@@ -1,0 +1,178 @@
+//! A `weir` process under test.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+/// How long a process may take for anything.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The executable under test, built beside the tests.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn executable(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own file");
+    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    let path = profile.join(name);
+    let is_there = path.exists();
+    assert!(is_there, "{} is not there: run make test", path.display());
+    path
+}
+
+/// The command `weir`, without the variables that are for tests.
+#[must_use]
+pub fn weir() -> Command {
+    let mut command = Command::new(executable("weir"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WEIR_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs `weir` with arguments in a folder until it ends.
+///
+/// # Panics
+/// When it cannot be run.
+#[must_use]
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = weir();
+    command
+        .current_dir(folder)
+        .args(arguments)
+        .env("XDG_DATA_HOME", folder);
+    command.output().expect("weir can be run")
+}
+
+/// A loopback address that nothing listened on a moment ago.
+///
+/// # Errors
+/// When there is none.
+pub fn free_address() -> anyhow::Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+/// The client that tests use.
+///
+/// # Panics
+/// Never: no setting of it can be refused.
+#[must_use]
+pub fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+    builder.build().expect("plain settings")
+}
+
+/// A running `weir`, which can be started again as it was. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    start: Box<dyn Fn() -> Command + Send + Sync>,
+}
+
+impl Process {
+    /// Starts what `start` describes.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(
+        start: impl Fn(&mut Command) -> &mut Command + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
+        let start = move || {
+            let mut command = weir();
+            start(&mut command);
+            command
+        };
+        let child = spawn(&mut start())?;
+        let start = Box::new(start);
+        Ok(Self { child, start })
+    }
+
+    /// Kills it without warning and starts it again.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn kill_and_restart(&mut self) -> anyhow::Result<()> {
+        self.kill()?;
+        self.child = spawn(&mut (self.start)())?;
+        Ok(())
+    }
+
+    /// Kills it without warning.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Stops it by SIGTERM and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").arg(pid).status()?;
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("weir did not stop in time");
+    }
+
+    /// Waits until `address` says that it is ready.
+    ///
+    /// # Errors
+    /// When it does not in time, or the process ends.
+    pub async fn wait_until_ready(&mut self, address: &str) -> anyhow::Result<()> {
+        let client = client();
+        let since = Instant::now();
+        let url = format!("http://{address}/readyz");
+        let mut last = String::new();
+        while since.elapsed() < PATIENCE {
+            if let Ok(answer) = client.get(&url).send().await {
+                if answer.status().is_success() {
+                    return Ok(());
+                }
+                last = answer.text().await.unwrap_or_default();
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("weir ended with {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("weir was not ready in time: {last}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.kill();
+    }
+}
+
+fn spawn(command: &mut Command) -> anyhow::Result<Child> {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("weir can be started")?;
+    // Shown by the test runner when a test fails.
+    let stderr = child.stderr.take().context("stderr is piped")?;
+    std::thread::spawn(move || {
+        BufReader::new(stderr)
+            .lines()
+            .map_while(Result::ok)
+            .for_each(|line| println!("{line}"));
+    });
+    Ok(child)
+}

@@ -1,0 +1,21 @@
+//! Commands that ask, look and mend, beside those that run stages.
+//!
+//! - [`check`]: whether the configuration and what it names can work
+//! - [`topics`]: the topics on the brokers
+//! - [`setup`]: what the store needs
+//! - [`send`]: events to a gateway
+//! - [`tail`]: live events of a topic
+//! - [`dlq`]: dead letters
+//! - [`explain`]: what each enrichment says, and why
+//! - [`reach`]: the stream, or the process that holds it
+//! - [`terminal`]: hostile text as text
+
+pub(crate) mod check;
+pub(crate) mod dlq;
+pub(crate) mod explain;
+pub(crate) mod reach;
+pub(crate) mod send;
+pub(crate) mod setup;
+pub(crate) mod tail;
+pub(crate) mod terminal;
+pub(crate) mod topics;

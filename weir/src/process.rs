@@ -1,0 +1,185 @@
+//! A process that runs all stages or one of them.
+//!
+//! The stages stop one after another in the order of the flow, so that what the gateway has
+//! answered reaches the store before the process ends; what does not in time stays in the stream.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::Router;
+use runtime::admin::{self, Access};
+use runtime::{Backoff, Runtime, Shutdown, http, telemetry};
+use stream::Stream;
+use tokio::net::TcpListener;
+
+use crate::backend::{self, OpenStream};
+use crate::banner::Banner;
+use crate::config::Loaded;
+use crate::operate;
+use crate::plan::Plan;
+
+/// The stages of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// All of them: `weir up`.
+    All,
+    /// `weir gateway`.
+    Gateway,
+    /// `weir enricher`.
+    Enricher,
+    /// `weir sink`.
+    Sink,
+}
+
+impl Role {
+    fn has(self, stage: Self) -> bool {
+        self == Self::All || self == stage
+    }
+
+    /// The command that starts it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::All => "up",
+            Self::Gateway => "gateway",
+            Self::Enricher => "enricher",
+            Self::Sink => "sink",
+        }
+    }
+}
+
+/// Runs the stages of `role` until a signal.
+///
+/// # Errors
+/// When something cannot be opened or bound, or a stage cannot go on; names the setting.
+pub(crate) async fn run(loaded: &Loaded, plan: Plan, role: Role) -> anyhow::Result<()> {
+    telemetry::init(&plan.log_level, plan.log_format)?;
+    let public = match role.has(Role::Gateway) {
+        true => Some(bind(plan.gateway_listen, "gateway.listen").await?),
+        false => None,
+    };
+    let private = bind(plan.admin_listen, "admin.listen").await?;
+    let opened = backend::stream(&plan)?;
+    if let OpenStream::Embedded(log) = &opened {
+        backend::topics(&plan, &**log).await?;
+    }
+    let stream = opened.stream();
+    let store = match role.has(Role::Sink) {
+        true => Some(backend::store(&plan)?),
+        false => None,
+    };
+    let public_address = public.as_ref().map(TcpListener::local_addr).transpose()?;
+    let banner = Banner::new(loaded, &plan, role, public_address, private.local_addr()?);
+    print!("{banner}");
+
+    let signal = Shutdown::on_signal();
+    let base = Runtime {
+        shutdown: signal.clone(),
+        ..Runtime::default()
+    };
+    let stage = || Runtime {
+        shutdown: Shutdown::default(),
+        ..base.clone()
+    };
+    let (of_enricher, of_sink, of_admin) = (stage(), stage(), stage());
+    let search = match &store {
+        Some(store) => dashboard::router(store.clone(), vec![plan.index_prefix.clone()]),
+        None => Router::new(),
+    };
+    let operate = operate::router(&plan, stream.clone(), of_admin.shutdown.clone());
+    let token = plan.admin_token.clone();
+    let routes = admin::router(&base, Access { token }, search.merge(operate));
+    let limits = http::Limits {
+        drain: Duration::from_secs(1),
+        ..http::Limits::default()
+    };
+    let admin = http::serve(private, routes, limits, of_admin.shutdown.clone());
+
+    // Each stage stops the next when it is done; one that fails stops them all.
+    let gateway = async {
+        if let Some(public) = public {
+            gateway::run(public, plan.gateway.clone(), stream.clone(), base.clone()).await;
+        } else {
+            signal.started().await;
+        }
+        of_enricher.shutdown.start();
+    };
+    let enricher = async {
+        let run = || enricher::run(plan.enricher.clone(), stream.clone(), of_enricher.clone());
+        let result = match role.has(Role::Enricher) {
+            true => run().await.context("the enricher failed"),
+            false => idle(&of_enricher.shutdown).await,
+        };
+        signal.start();
+        of_enricher.shutdown.start();
+        of_sink.shutdown.start();
+        result
+    };
+    let sink = async {
+        let result = match store {
+            Some(store) => sink::run(plan.sink.clone(), stream.clone(), store, of_sink.clone())
+                .await
+                .context("the sink failed"),
+            None => idle(&of_sink.shutdown).await,
+        };
+        signal.start();
+        of_enricher.shutdown.start();
+        of_admin.shutdown.start();
+        result
+    };
+    let watch = watch(&opened, &signal, &of_admin.shutdown);
+    let topics = async {
+        if matches!(opened, OpenStream::Kafka(_)) && role == Role::All {
+            create_topics(&plan, &*stream, &base).await;
+        }
+    };
+    let ((), enricher, sink, watch, (), ()) =
+        tokio::join!(gateway, enricher, sink, watch, admin, topics);
+    stream
+        .close(plan.grace)
+        .await
+        .context("the stream did not close")?;
+    watch.and(enricher).and(sink)
+}
+
+/// A stage that is not this process's.
+async fn idle(shutdown: &Shutdown) -> anyhow::Result<()> {
+    shutdown.started().await;
+    Ok(())
+}
+
+/// Creates the topics as soon as the brokers can be reached.
+async fn create_topics(plan: &Plan, stream: &dyn Stream, runtime: &Runtime) {
+    let health = runtime.health.component("topics");
+    let mut backoff = Backoff::default();
+    while let Err(error) = backend::topics(plan, stream).await {
+        health.not_ready(&format!("{error:#}"));
+        if !backoff.wait(&runtime.shutdown).await {
+            return;
+        }
+    }
+    health.ready();
+}
+
+/// Ends the process when the log cannot be trusted any more.
+async fn watch(opened: &OpenStream, signal: &Shutdown, done: &Shutdown) -> anyhow::Result<()> {
+    let OpenStream::Embedded(log) = opened else {
+        return idle(done).await;
+    };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = done.started() => return Ok(()),
+        }
+        if let Some(failure) = log.failure() {
+            signal.start();
+            bail!("{failure}");
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key}: cannot listen on {address}"))
+}
