@@ -41,6 +41,45 @@ async fn posted_event_is_found_enriched() {
 }
 
 #[tokio::test]
+async fn load_is_acknowledged_and_verified() {
+    let weir = Weir::start().await.unwrap();
+    let (collect, store) = (
+        format!("http://{}/collect", weir.public()),
+        format!("http://{}", weir.admin()),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let run = |store: &str| {
+        std::process::Command::new(process::executable("loadgen"))
+            .args([&collect, "--verify", store, "--verify-timeout", "5s"])
+            .args(["--rate", "1000", "--duration", "2s", "--batch", "5"])
+            .args(["--seed", "7", "--demo-addresses", "--report"])
+            .arg(&report)
+            .output()
+            .unwrap()
+    };
+    let output = run(&store);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    let report = std::fs::read_to_string(&report).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["acknowledged"], 2_000, "{report}");
+    assert_eq!(report["verified"]["once"], 2_000, "{report}");
+    // The enriched documents carry what the demo GeoIP file knows of such addresses.
+    let query = json!({ "query": { "exists": { "field": "geo_city" } }, "size": 0 });
+    let answer = weir.search(&query).await.unwrap();
+    assert_eq!(answer["hits"]["total"]["value"], 2_000, "{answer}");
+    // The same events again: acknowledged, and still there once.
+    let output = run(&store);
+    assert!(output.status.success(), "{:?}", output.stderr);
+    let other = Weir::start().await.unwrap();
+    let output = run(&format!("http://{}", other.admin()));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("2000 events are missing"), "{words}");
+    assert!(!output.status.success());
+}
+
+#[tokio::test]
 async fn stop_drains_and_a_second_start_finds_the_data() {
     let mut weir = Weir::start().await.unwrap();
     for n in 0..200 {

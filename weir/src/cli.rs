@@ -86,6 +86,9 @@ pub(crate) struct Up {
     /// Folder of the embedded log and store.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Feed it fake visitors, so many events a second.
+    #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "20")]
+    demo: Option<f64>,
     #[command(flatten)]
     listen: Listen,
 }
@@ -163,6 +166,14 @@ pub(crate) enum GeoCommand {
 }
 
 impl Cli {
+    /// Fake events a second.
+    pub(crate) fn demo(&self) -> Option<f64> {
+        match &self.command {
+            Some(Command::Up(up)) => up.demo,
+            _ => None,
+        }
+    }
+
     /// Where the configuration comes from.
     pub(crate) fn sources(&self) -> Sources {
         let mut flags = Vec::new();

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         .warnings
         .iter()
         .for_each(|warning| eprintln!("weir: warning: {warning}"));
+    let demo = cli.demo();
     let role = match &cli.command {
         None | Some(Command::Up(_)) => Role::All,
         Some(Command::Gateway(_)) => Role::Gateway,
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
         Some(Command::Sink(_)) => Role::Sink,
         Some(_) => return finish(command(cli.command, &plan)),
     };
-    start(&loaded, plan, role)
+    start(&loaded, plan, role, demo)
 }
 
 /// Runs a command that ends by itself.
@@ -117,7 +118,7 @@ fn command(command: Option<Command>, plan: &Plan) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn start(loaded: &Loaded, plan: Plan, role: Role) -> ExitCode {
+fn start(loaded: &Loaded, plan: Plan, role: Role, demo: Option<f64>) -> ExitCode {
     if role != Role::All && matches!(plan.stream, StreamPlan::Embedded(_)) {
         return refuse(&[format!(
             "stream: \"embedded\" is for one process; weir {} wants kafka://host:9092",
@@ -125,7 +126,8 @@ fn start(loaded: &Loaded, plan: Plan, role: Role) -> ExitCode {
         )]);
     }
     let runtime = tokio::runtime::Runtime::new().map_err(anyhow::Error::from);
-    let run = |runtime: tokio::runtime::Runtime| runtime.block_on(process::run(loaded, plan, role));
+    let run =
+        |runtime: tokio::runtime::Runtime| runtime.block_on(process::run(loaded, plan, role, demo));
     finish(runtime.and_then(run).map(|()| ExitCode::SUCCESS))
 }
 

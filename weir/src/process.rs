@@ -48,11 +48,16 @@ impl Role {
     }
 }
 
-/// Runs the stages of `role` until a signal.
+/// Runs the stages of `role` until a signal; with `demo`, fed that many fake events a second.
 ///
 /// # Errors
 /// When something cannot be opened or bound, or a stage cannot go on; names the setting.
-pub(crate) async fn run(loaded: &Loaded, plan: Plan, role: Role) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    loaded: &Loaded,
+    plan: Plan,
+    role: Role,
+    demo: Option<f64>,
+) -> anyhow::Result<()> {
     telemetry::init(&plan.log_level, plan.log_format)?;
     let public = match role.has(Role::Gateway) {
         true => Some(bind(plan.gateway_listen, "gateway.listen").await?),
@@ -133,13 +138,29 @@ pub(crate) async fn run(loaded: &Loaded, plan: Plan, role: Role) -> anyhow::Resu
             create_topics(&plan, &*stream, &base).await;
         }
     };
-    let ((), enricher, sink, watch, (), ()) =
-        tokio::join!(gateway, enricher, sink, watch, admin, topics);
+    let demo = async {
+        let (Some(rate), Some(address)) = (demo, public_address) else {
+            return Ok(());
+        };
+        let url = format!("http://{address}{}", plan.gateway.path);
+        tokio::select! {
+            result = loadgen::demo::feed(&url, rate, demo_seed()) => result,
+            () = signal.started() => Ok(()),
+        }
+    };
+    let ((), enricher, sink, watch, (), (), demo) =
+        tokio::join!(gateway, enricher, sink, watch, admin, topics, demo);
     stream
         .close(plan.grace)
         .await
         .context("the stream did not close")?;
-    watch.and(enricher).and(sink)
+    watch.and(enricher).and(sink).and(demo)
+}
+
+/// Another at each start: the same visitors with the same event ids would be recognised and kept
+/// once.
+fn demo_seed() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0)
 }
 
 /// A stage that is not this process's.

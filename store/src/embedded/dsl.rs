@@ -59,7 +59,7 @@ impl Dsl<'_> {
                 let name = body["field"]
                     .as_str()
                     .ok_or_else(|| bad("[exists] wants a field"))?;
-                match self.resolve(name) {
+                match self.resolve(name)? {
                     Some(_) => Ok(Box::new(ExistsQuery::new(name.to_owned(), true))),
                     None => Ok(Box::new(EmptyQuery)),
                 }
@@ -143,7 +143,7 @@ impl Dsl<'_> {
 
     /// The term of a value; `None` for a field that no document has.
     fn term(&self, name: &str, value: &Value) -> Result<Option<Term>, QueryError> {
-        let Some((place, kind, path)) = self.resolve(name) else {
+        let Some((place, kind, path)) = self.resolve(name)? else {
             return Ok(None);
         };
         let unfit = || {
@@ -177,7 +177,7 @@ impl Dsl<'_> {
     }
 
     fn prefix(&self, name: &str, prefix: &str) -> Parsed {
-        match self.resolve(name) {
+        match self.resolve(name)? {
             Some((place, Kind::Keyword | Kind::Ip, _)) => {
                 let escaped: String = prefix.chars().flat_map(escape).collect();
                 let query = RegexQuery::from_pattern(&format!("{escaped}(.|\n)*"), place);
@@ -205,7 +205,7 @@ impl Dsl<'_> {
                 other => return Err(bad(format!("[range] does not know [{}]", cut(other)))),
             }
         }
-        if self.resolve(name).is_none() {
+        if self.resolve(name)?.is_none() {
             return Ok(Box::new(EmptyQuery));
         }
         if matches!((&lower, &upper), (Bound::Unbounded, Bound::Unbounded)) {
@@ -214,16 +214,29 @@ impl Dsl<'_> {
         Ok(Box::new(RangeQuery::new(lower, upper)))
     }
 
-    /// A field's place, kind, and for a member of `props` its name in there.
-    fn resolve<'n>(&self, name: &'n str) -> Option<(tantivy::schema::Field, Kind, &'n str)> {
+    /// A field's place, kind, and for a member of `props` its name in there; `None` for a field
+    /// that is not in the table, as no document has it.
+    fn resolve<'n>(
+        &self,
+        name: &'n str,
+    ) -> Result<Option<(tantivy::schema::Field, Kind, &'n str)>, QueryError> {
         let (root, path) = match field(name) {
             Some(_) => (name, ""),
-            None => name.split_once('.')?,
+            None => name.split_once('.').unwrap_or((name, "")),
         };
-        let known = field(root)?;
+        let Some(known) = field(root) else {
+            return Ok(None);
+        };
+        if matches!(known.kind, Kind::GeoPoint | Kind::Stored) {
+            let words = format!("field [{}] is kept and cannot be searched", cut(root));
+            return Err(bad(words));
+        }
         let is_nested = known.kind == Kind::Flattened;
-        (is_nested != path.is_empty()).then_some(())?;
-        Some((self.schema.get_field(root).ok()?, known.kind, path))
+        let place = self.schema.get_field(root).ok();
+        let is_whole = is_nested != path.is_empty();
+        Ok(place
+            .filter(|_| is_whole)
+            .map(|place| (place, known.kind, path)))
     }
 }
 
