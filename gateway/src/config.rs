@@ -10,6 +10,10 @@ use ipnet::IpNet;
 pub struct Config {
     /// Path of the collect route; configurable, for some lists block its name.
     pub path: String,
+    /// Path of the snippet, ends in `.js`; configurable for the same reason.
+    pub script_path: String,
+    /// Address of the dashboard, to be linked from the demo page at `/`; `None` serves no page.
+    pub demo: Option<String>,
     /// Topic that accepted events go to.
     pub raw_topic: String,
     /// Topic for the unfit events of a batch.
@@ -46,6 +50,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             path: "/collect".into(),
+            script_path: "/t.js".into(),
+            demo: None,
             raw_topic: "raw-web-events".into(),
             dead_topic: "dead-web-events".into(),
             collector: "weir".into(),

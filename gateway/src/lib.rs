@@ -9,6 +9,7 @@
 //! - `pixel` reads an event from a query
 //! - `cors` tells browsers which pages may read the answer
 //! - [`problem`] is the closed table of refusals
+//! - `script` serves the snippet and the demo page
 //! - `metrics` is what the stage counts
 
 mod admit;
@@ -20,6 +21,7 @@ mod cors;
 mod metrics;
 mod pixel;
 pub mod problem;
+mod script;
 mod sender;
 
 use std::sync::Arc;
@@ -64,6 +66,7 @@ pub fn router(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> Rout
     let health = runtime.health.component("gateway");
     health.ready();
     let path = config.path.clone();
+    let script = script::routes(&config.script_path, config.demo.is_some());
     let gateway = Arc::new(Gateway {
         budget: Arc::new(Semaphore::new(config.max_in_flight_bytes)),
         metrics: Metrics::new(&runtime.metrics),
@@ -77,6 +80,7 @@ pub fn router(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> Rout
         .options(collect::preflight);
     Router::new()
         .route(&path, collect)
+        .merge(script)
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route(

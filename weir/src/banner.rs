@@ -25,12 +25,17 @@ impl Banner {
         let mut lines = Vec::new();
         if let Some(public) = public {
             lines.push(("collect", format!("http://{public}{}", plan.gateway.path)));
+            if role == Role::All {
+                lines.push(("demo page", format!("http://{public}/")));
+            }
+            let script = format!("http://{public}{}", plan.gateway.script_path);
+            lines.push(("paste", format!("<script defer src=\"{script}\"></script>")));
         }
         if matches!(role, Role::All | Role::Sink) {
-            let search = format!("http://{private}/{}-*/_search", plan.index_prefix);
-            lines.push(("search", search));
+            lines.push(("dashboard", format!("http://{private}/dashboard")));
+        } else {
+            lines.push(("metrics", format!("http://{private}/metrics")));
         }
-        lines.push(("metrics", format!("http://{private}/metrics")));
         let is_kafka = matches!(plan.stream, StreamPlan::Kafka(_));
         let is_remote = matches!(plan.store, StorePlan::Elasticsearch(_));
         if !(is_kafka && is_remote) {

@@ -74,7 +74,8 @@ pub(crate) async fn run(
         false => None,
     };
     let public_address = public.as_ref().map(TcpListener::local_addr).transpose()?;
-    let banner = Banner::new(loaded, &plan, role, public_address, private.local_addr()?);
+    let private_address = private.local_addr()?;
+    let banner = Banner::new(loaded, &plan, role, public_address, private_address);
     print!("{banner}");
 
     let signal = Shutdown::on_signal();
@@ -101,9 +102,13 @@ pub(crate) async fn run(
     let admin = http::serve(private, routes, limits, of_admin.shutdown.clone());
 
     // Each stage stops the next when it is done; one that fails stops them all.
+    let mut of_gateway = plan.gateway.clone();
+    if role == Role::All {
+        of_gateway.demo = Some(format!("http://{private_address}/dashboard"));
+    }
     let gateway = async {
         if let Some(public) = public {
-            gateway::run(public, plan.gateway.clone(), stream.clone(), base.clone()).await;
+            gateway::run(public, of_gateway, stream.clone(), base.clone()).await;
         } else {
             signal.started().await;
         }

@@ -52,6 +52,7 @@ pub(crate) struct Settings {
 pub(crate) struct Gateway {
     pub(crate) listen: String,
     pub(crate) path: String,
+    pub(crate) script_path: String,
     pub(crate) max_body_bytes: Size,
     pub(crate) max_inflated_bytes: Size,
     pub(crate) max_events: usize,

@@ -117,6 +117,12 @@ impl Plan {
                 .0
                 .push(format!("gateway.path: \"{}\" is no path", s.gateway.path));
         }
+        let script = &s.gateway.script_path;
+        let is_path = script.starts_with('/') && !script.contains(['{', '}', '*', '?', '#']);
+        if !is_path || !script.ends_with(".js") || *script == s.gateway.path {
+            let words = "a path of its own that ends in .js is wanted";
+            checks.0.push(format!("gateway.script_path: {words}"));
+        }
         let log_format = checks.choice(
             "log.format",
             &s.log.format,
@@ -175,6 +181,7 @@ impl Plan {
                 .to_vec(),
             gateway: gateway::Config {
                 path: s.gateway.path.clone(),
+                script_path: s.gateway.script_path.clone(),
                 raw_topic: s.topics.raw.clone(),
                 dead_topic: s.topics.dead.clone(),
                 max_body_bytes: size(s.gateway.max_body_bytes),
