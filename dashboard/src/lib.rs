@@ -1,7 +1,11 @@
-//! The search API of the admin listener, in Elasticsearch's shape over whichever store is
-//! configured.
+//! The live page and the search API of the admin listener, in Elasticsearch's shape over whichever
+//! store is configured.
 //!
 //! Only indices under the configured prefix can be reached, and nothing can be written.
+//!
+//! - `page`: the live page
+
+mod page;
 
 use std::sync::Arc;
 
@@ -14,6 +18,8 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 use store::{Indices, Query, QueryError, Store};
 
+pub use page::Page;
+
 /// Largest request body; a page of aggregations has a few kilobytes.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
@@ -24,8 +30,8 @@ struct Api {
 }
 
 /// The routes `POST /{index}/_search`, `GET|POST /{index}/_count` and `GET /{index}/_mapping` over
-/// the indices of `prefixes`.
-pub fn router(store: Arc<dyn Store>, prefixes: Vec<String>) -> Router {
+/// the indices of `prefixes`, and `/dashboard`.
+pub fn router(store: Arc<dyn Store>, prefixes: Vec<String>, page: &Page) -> Router {
     Router::new()
         .route("/{index}/_search", post(search).get(search))
         .route("/{index}/_count", get(count).post(count))
@@ -35,6 +41,7 @@ pub fn router(store: Arc<dyn Store>, prefixes: Vec<String>) -> Router {
             store,
             prefixes: prefixes.into(),
         })
+        .merge(page::routes(page))
 }
 
 async fn search(State(api): State<Api>, Path(index): Path<String>, body: Bytes) -> Response {

@@ -89,7 +89,15 @@ pub(crate) async fn run(
     };
     let (of_enricher, of_sink, of_admin) = (stage(), stage(), stage());
     let search = match &store {
-        Some(store) => dashboard::router(store.clone(), vec![plan.index_prefix.clone()]),
+        Some(store) => {
+            let address = |path: &str| public_address.map(|at| format!("http://{at}{path}"));
+            let page = dashboard::Page {
+                index: format!("{}-*", plan.index_prefix),
+                collect: address(&plan.gateway.path).unwrap_or_default(),
+                script: address(&plan.gateway.script_path).unwrap_or_default(),
+            };
+            dashboard::router(store.clone(), vec![plan.index_prefix.clone()], &page)
+        }
         None => Router::new(),
     };
     let operate = operate::router(&plan, stream.clone(), of_admin.shutdown.clone());

@@ -1,7 +1,7 @@
 // Real pages in a real browser against a real gateway; events are looked for in the store.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { eventually, startBrowser, startSite, startWeir } from "./stage.mjs";
+import { eventually, startBrowser, startSite, startWeir } from "../../../tests/browser/stage.mjs";
 
 let weir, browser;
 const sites = [];
