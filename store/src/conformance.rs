@@ -32,6 +32,7 @@ pub async fn run_all(store: &dyn Store, prefix: &str) {
     suite.documents_are_created_once().await;
     suite.queries_find_what_plain_code_finds().await;
     suite.aggregations_agree_with_plain_code().await;
+    suite.filters_and_calendars_agree_with_plain_code().await;
     suite.hits_are_sorted_paged_and_filtered().await;
     suite.names_and_patterns_are_told_apart().await;
     suite.old_days_are_dropped_whole().await;
@@ -287,6 +288,62 @@ impl Suite<'_> {
             halves.contains(&Some(1_000)) && halves.contains(&Some(999)),
             "{halves:?}"
         );
+    }
+
+    async fn filters_and_calendars_agree_with_plain_code(&self) {
+        let answer = self
+            .answer(json!({
+                "size": 0,
+                "query": { "term": { "is_bot": false } },
+                "aggs": {
+                    "kinds": { "filters": { "filters": {
+                        "tagged": { "exists": { "field": "utm_source" } },
+                        "signups": { "term": { "event_type": "signup" } },
+                    } }, "aggs": { "engaged": { "max": { "field": "engaged_ms" } } } },
+                    "listed": { "filters": { "filters": [{ "match_none": {} }, { "match_all": {} }] } },
+                    "signups": { "filter": { "term": { "event_type": "signup" } }, "aggs": {
+                        "countries": { "terms": { "field": "geo_country" } },
+                        "paid": { "filter": { "term": { "props.plan": "paid" } } },
+                    } },
+                    "days": { "date_histogram": { "field": "@timestamp", "calendar_interval": "day" } },
+                    "weeks": { "date_histogram": { "field": "@timestamp", "calendar_interval": "week" } },
+                },
+            }))
+            .await;
+        let humans = || self.events.iter().filter(|event| event["is_bot"] == false);
+        let is_signup = |event: &&Value| event["event_type"] == "signup";
+        let count = |of: &dyn Fn(&&Value) -> bool| humans().filter(|e| of(e)).count() as u64;
+        let found = &answer["aggregations"];
+        let (kinds, signups) = (&found["kinds"]["buckets"], &found["signups"]);
+        let tagged = count(&|event| event["utm_source"].is_string());
+        assert_eq!(kinds["tagged"]["doc_count"], tagged);
+        assert_eq!(kinds["signups"]["doc_count"], count(&is_signup));
+        let engaged = humans()
+            .filter(is_signup)
+            .filter_map(|e| e["engaged_ms"].as_f64());
+        let engaged = engaged.fold(0.0, f64::max);
+        assert_eq!(kinds["signups"]["engaged"]["value"].as_f64(), Some(engaged));
+        assert_eq!(found["listed"]["buckets"][0]["doc_count"], 0);
+        assert_eq!(found["listed"]["buckets"][1]["doc_count"], humans().count());
+        assert_eq!(signups["doc_count"], count(&is_signup));
+        let paid = count(&|event| is_signup(event) && event["props"]["plan"] == "paid");
+        assert_eq!(signups["paid"]["doc_count"], paid);
+        let countries = signups["countries"]["buckets"].as_array().expect("buckets");
+        let sum: u64 = countries
+            .iter()
+            .filter_map(|b| b["doc_count"].as_u64())
+            .sum();
+        assert_eq!(sum, count(&is_signup));
+        let starts = |name: &str| -> Vec<Option<f64>> {
+            let buckets = found[name]["buckets"].as_array().expect("buckets");
+            buckets
+                .iter()
+                .map(|bucket| bucket["key"].as_f64())
+                .collect()
+        };
+        assert_eq!(starts("days").len(), 3);
+        // Monday, 9 March 2026.
+        assert_eq!(starts("weeks"), [Some(1_773_014_400_000.0)]);
     }
 
     async fn hits_are_sorted_paged_and_filtered(&self) {

@@ -8,8 +8,9 @@
 //! - `schema` derives a day's schema from the field table
 //! - `day` is one day: its writer and its reader
 //! - `dsl` and `date_math` read queries
-//! - `search` answers them
+//! - `search` answers them, `aggregate` what they aggregate
 
+mod aggregate;
 mod date_math;
 mod day;
 mod dsl;

@@ -5,48 +5,18 @@ use std::time::Instant;
 use event::{FIELDS, Kind, field::field};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tantivy::aggregation::agg_req::Aggregations;
-use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
-use tantivy::aggregation::{
-    AggContextParams, AggregationLimitsGuard, DistributedAggregationCollector,
-};
-use tantivy::collector::{Count, TopDocs};
+use tantivy::collector::TopDocs;
 use tantivy::query::Query;
 use tantivy::schema::{Schema, Value as _};
 use tantivy::{DateTime, DocAddress, Order, Searcher, TantivyDocument, TantivyError};
 
+use super::aggregate::Part;
 use super::dsl::{Dsl, bad, cut, object, only_member};
 use super::schema;
 use crate::QueryError;
 
 /// Hits that a request may page through, as in Elasticsearch.
 const MAX_WINDOW: usize = 10_000;
-
-/// Buckets of one answer.
-const MAX_BUCKETS: u32 = 10_000;
-
-/// Memory of one request's aggregations.
-const MAX_AGGREGATION_BYTES: u64 = 200 << 20;
-
-/// Nesting of aggregations that is read.
-const MAX_DEPTH: usize = 8;
-
-/// Aggregations that are answered.
-const AGGREGATIONS: [&str; 13] = [
-    "terms",
-    "date_histogram",
-    "histogram",
-    "range",
-    "cardinality",
-    "percentiles",
-    "stats",
-    "extended_stats",
-    "min",
-    "max",
-    "avg",
-    "sum",
-    "value_count",
-];
 
 /// One day that a search looks at.
 pub(super) struct Day {
@@ -57,31 +27,12 @@ pub(super) struct Day {
 /// Answers a search over `days`, newest first.
 pub(super) fn search(days: &[Day], schema: &Schema, body: &Value) -> Result<Value, QueryError> {
     let since = Instant::now();
-    let request = Request::read(body, schema)?;
-    let mut total = 0;
+    let (request, mut part) = Request::read(body, schema)?;
     let mut hits = Vec::new();
-    let mut merged: Option<IntermediateAggregationResults> = None;
     for day in days {
-        total += day
-            .searcher
-            .search(&request.query, &Count)
-            .map_err(|e| failed(&e))?;
+        part.look(&day.searcher)?;
         if request.size > 0 {
-            request.hits(day, &mut hits)?;
-        }
-        if let Some(aggregations) = &request.aggregations {
-            let context =
-                AggContextParams::new(limits(), day.searcher.index().tokenizers().clone());
-            let collector =
-                DistributedAggregationCollector::from_aggs(aggregations.clone(), context);
-            let found = day
-                .searcher
-                .search(&request.query, &collector)
-                .map_err(|e| failed(&e))?;
-            match &mut merged {
-                Some(merged) => merged.merge_fruits(found).map_err(|e| failed(&e))?,
-                none => *none = Some(found),
-            }
+            request.hits(part.query(), day, &mut hits)?;
         }
     }
     request.order(&mut hits);
@@ -89,40 +40,35 @@ pub(super) fn search(days: &[Day], schema: &Schema, body: &Value) -> Result<Valu
     let hits = hits
         .map(|hit| request.shown(hit))
         .collect::<Result<Vec<_>, _>>()?;
+    let (total, aggregations) = part.finish()?;
     let mut answer = json!({
         "took": u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
         "timed_out": false,
-        "_shards": { "total": days.len(), "successful": days.len(), "skipped": 0, "failed": 0 },
+        "_shards": shards(days),
         "hits": {
             "total": { "value": total, "relation": "eq" },
             "max_score": null,
             "hits": hits,
         },
     });
-    if let Some(aggregations) = request.aggregations {
-        let merged = merged.unwrap_or_default();
-        let last = merged
-            .into_final_result(aggregations, limits())
-            .map_err(|e| failed(&e))?;
-        answer["aggregations"] =
-            serde_json::to_value(last).map_err(|error| bad(error.to_string()))?;
+    if request.aggregates {
+        answer["aggregations"] = aggregations.into();
     }
     Ok(answer)
 }
 
+fn shards(days: &[Day]) -> Value {
+    json!({ "total": days.len(), "successful": days.len(), "skipped": 0, "failed": 0 })
+}
+
 /// Counts the documents that match.
 pub(super) fn count(days: &[Day], schema: &Schema, body: &Value) -> Result<Value, QueryError> {
-    let query = Request::read(body, schema)?.query;
-    let mut total = 0;
+    let (_, mut part) = Request::read(body, schema)?;
     for day in days {
-        total += day
-            .searcher
-            .search(&query, &Count)
-            .map_err(|e| failed(&e))?;
+        part.look(&day.searcher)?;
     }
-    let shards =
-        json!({ "total": days.len(), "successful": days.len(), "skipped": 0, "failed": 0 });
-    Ok(json!({ "count": total, "_shards": shards }))
+    let (count, _) = part.finish()?;
+    Ok(json!({ "count": count, "_shards": shards(days) }))
 }
 
 /// The mapping of each index.
@@ -150,13 +96,9 @@ pub(super) fn mapping(names: &[String]) -> Value {
         .into()
 }
 
-fn limits() -> AggregationLimitsGuard {
-    AggregationLimitsGuard::new(Some(MAX_AGGREGATION_BYTES), Some(MAX_BUCKETS))
-}
-
 /// An error of the engine on a request that was read is taken for the request's: a field of the
 /// wrong type, too many buckets.
-fn failed(error: &TantivyError) -> QueryError {
+pub(super) fn failed(error: &TantivyError) -> QueryError {
     match error {
         TantivyError::IoError(error) => QueryError::Unavailable(error.to_string()),
         error => bad(cut(&error.to_string())),
@@ -165,8 +107,7 @@ fn failed(error: &TantivyError) -> QueryError {
 
 /// A request, read.
 struct Request {
-    query: Box<dyn Query>,
-    aggregations: Option<Aggregations>,
+    aggregates: bool,
     from: usize,
     size: usize,
     sort: Option<Sort>,
@@ -193,7 +134,7 @@ struct Hit {
 }
 
 impl Request {
-    fn read(body: &Value, schema: &Schema) -> Result<Self, QueryError> {
+    fn read(body: &Value, schema: &Schema) -> Result<(Self, Part), QueryError> {
         let dsl = Dsl {
             schema,
             now: Timestamp::now(),
@@ -204,9 +145,10 @@ impl Request {
         } else {
             object(body, "request")?
         };
+        let mut query = dsl.query(&json!({ "match_all": {} }))?;
+        let mut aggregations = None;
         let mut request = Self {
-            query: dsl.query(&json!({ "match_all": {} }))?,
-            aggregations: None,
+            aggregates: false,
             from: 0,
             size: 10,
             sort: None,
@@ -220,8 +162,8 @@ impl Request {
         };
         for (name, value) in members {
             match name.as_str() {
-                "query" => request.query = dsl.query(value)?,
-                "aggs" | "aggregations" => request.aggregations = Some(aggregations(value)?),
+                "query" => query = dsl.query(value)?,
+                "aggs" | "aggregations" => aggregations = Some(value),
                 "from" => request.from = number(value, name)?,
                 "size" => request.size = number(value, name)?,
                 "sort" => request.sort = sort(value)?,
@@ -233,13 +175,15 @@ impl Request {
         if request.from.saturating_add(request.size) > MAX_WINDOW {
             return Err(bad(format!("[from] + [size] must be at most {MAX_WINDOW}")));
         }
-        Ok(request)
+        request.aggregates = aggregations.is_some();
+        let part = Part::read(query, aggregations, &dsl)?;
+        Ok((request, part))
     }
 
     /// Adds the day's best hits.
-    fn hits(&self, day: &Day, hits: &mut Vec<Hit>) -> Result<(), QueryError> {
+    fn hits(&self, query: &dyn Query, day: &Day, hits: &mut Vec<Hit>) -> Result<(), QueryError> {
         let top = TopDocs::with_limit(self.from + self.size);
-        let (query, searcher) = (&self.query, &day.searcher);
+        let searcher = &day.searcher;
         let found: Vec<(Option<f64>, DocAddress)> = match &self.sort {
             None => {
                 let found = searcher.search(query, &top.order_by_score());
@@ -376,35 +320,4 @@ fn source(value: &Value) -> Result<Source, QueryError> {
         Value::Array(values) => Ok(Source::Only(names(values))),
         _ => Err(bad("[_source] wants true, false or names")),
     }
-}
-
-fn aggregations(value: &Value) -> Result<Aggregations, QueryError> {
-    check(value, 0)?;
-    serde_json::from_value(value.clone()).map_err(|error| bad(cut(&error.to_string())))
-}
-
-/// Refuses by name what would not be answered.
-fn check(value: &Value, depth: usize) -> Result<(), QueryError> {
-    if depth > MAX_DEPTH {
-        return Err(bad("the aggregations are nested too deeply"));
-    }
-    for body in object(value, "aggs")?.values() {
-        for (kind, body) in object(body, "aggs")? {
-            match kind.as_str() {
-                "aggs" | "aggregations" => check(body, depth + 1)?,
-                "meta" => {}
-                kind if !AGGREGATIONS.contains(&kind) => {
-                    return Err(bad(format!("unsupported aggregation [{}]", cut(kind))));
-                }
-                _ => {
-                    let name = body["field"].as_str().unwrap_or_default();
-                    let root = name.split_once('.').map_or(name, |(root, _)| root);
-                    if field(name).or_else(|| field(root)).is_none() {
-                        return Err(bad(format!("no such field [{}]", cut(name))));
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
 }
