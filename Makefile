@@ -4,8 +4,8 @@
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: ## start everything in one process
-	cargo run --release -- up
+run: ## start everything in one process, with fake visitors
+	cargo run --release -- up --demo
 
 test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Python 3.11)
 	tests/run
@@ -13,7 +13,8 @@ test: ## run every test, with a real broker and real engines (needs mvn, a JDK, 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
 
-lint: ## format check, clippy and rustdoc, warnings denied
+lint: ## format check, clippy, rustdoc, licences, unused dependencies
+	tests/tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
