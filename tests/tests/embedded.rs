@@ -1,6 +1,7 @@
 //! Everything in one process, from a POST to a search.
 
 use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
@@ -141,6 +142,55 @@ async fn kill_nine_loses_nothing_and_doubles_nothing() {
         "of {} acknowledged",
         acknowledged.len()
     );
+}
+
+#[tokio::test]
+async fn commands_reach_the_process_that_holds_the_folder() {
+    let weir = Weir::start().await.unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = process::weir();
+        command
+            .current_dir(weir.data_dir())
+            .args(arguments)
+            .env("WEIR_DATA_DIR", weir.data_dir())
+            .env("WEIR_ADMIN__LISTEN", weir.admin())
+            .env("WEIR_GATEWAY__LISTEN", weir.public());
+        command
+    };
+    let say = |arguments: &[&str]| {
+        let output = command(arguments).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut tail = command(&["tail", "raw-web-events", "--where", "event_type=weir_test"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(tail.stdout.take().unwrap());
+    // The tail begins when it is there; events are sent until one is seen.
+    let (seen, first) = std::sync::mpsc::channel();
+    std::thread::spawn(move || seen.send(lines.lines().next()));
+    let line = loop {
+        assert!(say(&["send"]).starts_with("accepted"));
+        if let Ok(line) = first.recv_timeout(Duration::from_millis(300)) {
+            break line.unwrap().unwrap();
+        }
+    };
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    assert!(line.contains("weir_test"), "{line}");
+
+    let unfit = json!([{ "event_type": "a" }, { "event_type": "" }]);
+    assert_eq!(weir.post(unfit.to_string()).await.unwrap(), 200);
+    let listed = say(&["dlq", "list"]);
+    assert!(listed.contains("invalid_event_type"), "{listed}");
+    let id = listed.split_whitespace().nth(3).unwrap();
+    assert!(say(&["dlq", "show", id]).contains("\"event_type\":\"\""));
+    assert!(say(&["dlq", "replay", "--dry-run"]).starts_with("1 would be sent"));
+    let explained = say(&["explain", "https://a.example/?utm_source=bing"]);
+    assert!(explained.contains("search_engine"), "{explained}");
+    assert!(say(&["geo", "lookup", "198.18.0.1"]).contains("geo_country"));
 }
 
 fn refusal(folder: &Path, arguments: &[&str]) -> (i32, String) {
