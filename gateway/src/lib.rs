@@ -25,13 +25,14 @@ mod script;
 mod sender;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use runtime::{Component, Runtime, http};
+use runtime::{Component, Runtime, Shutdown, http};
 use stream::Stream;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -39,6 +40,9 @@ use tokio::sync::Semaphore;
 pub use config::Config;
 use metrics::Metrics;
 use problem::Problem;
+
+/// Time between two questions to a stream that cannot be used.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the handlers share.
 pub(crate) struct Gateway {
@@ -58,7 +62,38 @@ pub async fn run(listener: TcpListener, config: Config, stream: Arc<dyn Stream>,
         ..http::Limits::default()
     };
     let shutdown = runtime.shutdown.clone();
-    http::serve(listener, router(config, stream, runtime), limits, shutdown).await;
+    let topic = config.raw_topic.clone();
+    let routes = router(config, stream.clone(), runtime.clone());
+    let health = runtime.health.component("gateway");
+    let serving = http::serve(listener, routes, limits, shutdown.clone());
+    tokio::join!(serving, probe(&*stream, &topic, &health, &shutdown));
+}
+
+/// Asks for the topic while the gateway is not ready: a proxy sends no requests then, by whose
+/// success it could be seen that the stream is back.
+async fn probe(stream: &dyn Stream, topic: &str, health: &Component, shutdown: &Shutdown) {
+    let topics = [topic];
+    loop {
+        if !health.is_ready() {
+            let described = tokio::select! {
+                described = stream.describe(&topics) => described,
+                () = shutdown.started() => return,
+            };
+            match described.as_deref() {
+                Ok([Some(_)]) => health.ready(),
+                Ok(_) => {
+                    health.not_ready(&format!(
+                        "topic {topic} does not exist; weir topics creates it"
+                    ));
+                }
+                Err(error) => health.not_ready(&error.to_string()),
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PROBE_INTERVAL) => {}
+            () = shutdown.started() => return,
+        }
+    }
 }
 
 /// The routes of the public listener.

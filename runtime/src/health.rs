@@ -72,6 +72,14 @@ impl Health {
 }
 
 impl Component {
+    /// Whether it said so last.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let components = self.health.components.lock();
+        let components = components.unwrap_or_else(PoisonError::into_inner);
+        components.get(self.name).is_some_and(Option::is_none)
+    }
+
     /// Says that the component does its work. Logged once at each change.
     pub fn ready(&self) {
         self.health.set(self.name, None);

@@ -108,8 +108,8 @@ impl Reports {
                 format!("topic {topic}: fewer replicas in sync than min.insync.replicas")
             }
             _ => match self.trouble.last() {
-                Some(trouble) => trouble.to_string(),
-                None => format!("topic {topic}: {error}"),
+                Some(StreamError::Unavailable(words) | StreamError::Configuration(words)) => words,
+                _ => format!("topic {topic}: {error}"),
             },
         })
     }
