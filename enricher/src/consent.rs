@@ -3,14 +3,11 @@
 //! The gateway keeps it before an event is stored anywhere; this is the safety net for events that
 //! other programs put on the stream, and for settings that were tightened since.
 
-use std::borrow::Cow;
-
-use event::Gpc;
+use event::{Gpc, privacy};
 
 use crate::config::Privacy;
 use crate::document::{Document, Value};
 use crate::slot::{self, Slot};
-use crate::source::tables;
 
 /// What the gate decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +22,7 @@ pub(crate) enum Gate {
 
 impl Gate {
     /// Reads consent and GPC, which come first because they rule what later steps may do.
-    pub(crate) fn read(document: &Document<'_>, privacy: &Privacy) -> Self {
+    pub(crate) fn read(document: &Document<'_>, wanted: &Privacy) -> Self {
         let has_gpc = match document.value(slot::GPC) {
             Value::Boolean(truth) => *truth,
             Value::Long(number) => *number == 1,
@@ -35,7 +32,7 @@ impl Gate {
         let consent = document.text(slot::CONSENT);
         let is_denied =
             consent.is_some_and(|consent| consent.trim().eq_ignore_ascii_case("denied"));
-        match privacy.gpc {
+        match wanted.gpc {
             Gpc::Drop if has_gpc || is_denied => Self::Drop,
             Gpc::Anonymize if has_gpc => Self::Anonymize,
             // Whatever the header means to the operator, a visitor who said no said no.
@@ -62,37 +59,11 @@ impl Gate {
     }
 }
 
-/// Takes the values of click ids out of an address; their names stay, for they name the channel.
 fn blank_click_ids(document: &mut Document<'_>, slot: Slot) {
-    let Some(text) = document.text(slot) else {
-        return;
-    };
-    let Some((before, rest)) = text.split_once('?') else {
-        return;
-    };
-    let (query, fragment) = rest
-        .split_once('#')
-        .map_or((rest, None), |(q, f)| (q, Some(f)));
-    let is_click = |pair: &str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        tables::tables().click(name).is_some()
-    };
-    if !query.split(['&', ';']).any(is_click) {
-        return;
+    let blanked = document.text(slot).and_then(privacy::blank_click_ids);
+    if let Some(blanked) = blanked {
+        document.set_text(slot, blanked);
     }
-    let pairs: Vec<Cow<'_, str>> = query
-        .split(['&', ';'])
-        .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if is_click(pair) => format!("{name}=removed").into(),
-            _ => pair.into(),
-        })
-        .collect();
-    let mut blanked = format!("{before}?{}", pairs.join("&"));
-    if let Some(fragment) = fragment {
-        blanked.push('#');
-        blanked.push_str(fragment);
-    }
-    document.set_text(slot, blanked);
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ static RESERVED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 /// Members that go when the visitor asks for privacy.
 const IDENTIFYING: [&str; 3] = ["user_custom_id", "user_domain_id", "click_id"];
 
+/// Members that are addresses of pages, which may carry click ids.
+const ADDRESSES: [&str; 2] = ["page_url", "referer_url"];
+
 /// An event that is fit for the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Admitted {
@@ -62,11 +65,13 @@ pub(crate) fn admit(
     check_type(own("event_type"))?;
     check_age(own("event_timestamp"), sender, config)?;
 
-    let is_private = sender.gpc || text(all("consent")).is_some_and(|c| c == "denied");
-    let anonymize = is_private && config.gpc == Gpc::Anonymize;
-    if is_private && config.gpc == Gpc::Drop {
+    let consent = text(all("consent"));
+    let is_denied = consent.is_some_and(|c| c.trim().eq_ignore_ascii_case("denied"));
+    if (sender.gpc || is_denied) && config.gpc == Gpc::Drop {
         return Ok(None);
     }
+    // Whatever the header means to the operator, a visitor who said no said no.
+    let anonymize = is_denied || sender.gpc && config.gpc == Gpc::Anonymize;
     let mut out = Splice::new(event.len() + shared_bytes + 512);
     out.text("received_at", &time::format(sender.received_at));
     out.text("collector", &config.collector);
@@ -107,8 +112,14 @@ pub(crate) fn admit(
         let goes = RESERVED.contains(name)
             || replaced.contains(&name)
             || anonymize && IDENTIFYING.contains(&name);
-        if !goes {
-            out.raw(name, value.get());
+        if goes {
+            continue;
+        }
+        let is_address = anonymize && ADDRESSES.contains(&name);
+        let address = text(Some(*value)).filter(|_| is_address);
+        match address.and_then(|address| privacy::blank_click_ids(&address)) {
+            Some(blanked) => out.text(name, &blanked),
+            None => out.raw(name, value.get()),
         }
     }
     let key = match anonymize {

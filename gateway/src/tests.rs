@@ -386,6 +386,18 @@ async fn global_privacy_control_takes_ids_and_cuts_the_address() {
 }
 
 #[tokio::test]
+async fn denied_consent_takes_click_ids_out_of_addresses_whatever_the_setting() {
+    let bench = Bench::new(|config| config.gpc = event::Gpc::Off).await;
+    let body = r#"{"event_type":"a","consent":"Denied","user_domain_id":"v",
+        "page_url":"https://a.example/?gclid=SECRET&x=1","referer_url":"https://b.example/"}"#;
+    bench.post(body, &[]).await;
+    let event = bench.events().await.remove(0);
+    assert_eq!(event["page_url"], "https://a.example/?gclid=removed&x=1");
+    assert_eq!(event["referer_url"], "https://b.example/");
+    assert_eq!(event.get("user_domain_id"), None);
+}
+
+#[tokio::test]
 async fn pixel_answers_an_image_and_keeps_the_event() {
     let bench = Bench::new(|_| {}).await;
     let request = Request::get("/collect?event_type=open&page_title=a%20b+c").body(Body::empty());

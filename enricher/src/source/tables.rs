@@ -210,6 +210,8 @@ mod tests {
             assert!(tables().word(row[1]).is_some(), "{row:?}");
         }
         for row in rows(CLICKS) {
+            // What names a network must be what privacy blanks.
+            assert!(event::privacy::CLICK_IDS.contains(&row[0]), "{row:?}");
             let is_known =
                 row.len() == 4 && ["ad", "email", "social", "shopping"].contains(&row[3]);
             assert!(is_known && tables().word(row[2]).is_some(), "{row:?}");
