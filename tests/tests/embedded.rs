@@ -220,6 +220,16 @@ async fn what_is_wrong_at_the_start_is_named_in_one_line() {
         "{error}"
     );
 
+    let data = folder.path().join("full").display().to_string();
+    let mut full = process::weir();
+    full.current_dir(folder.path())
+        .args([&["up"], &free[..], &["--data", &data]].concat())
+        .env("WEIR_EMBEDDED__MIN_FREE_BYTES", "1000000 GiB");
+    let output = full.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("embedded.min_free_bytes"), "{error}");
+
     let file = folder.path().join("a-file");
     std::fs::write(&file, "").unwrap();
     let path = file.display().to_string();

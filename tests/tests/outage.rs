@@ -2,6 +2,8 @@
 //!
 //! `make test` runs this after the other tests, for it stops and starts their services.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 

@@ -11,13 +11,15 @@ use axum::Router;
 use runtime::admin::{self, Access};
 use runtime::{Backoff, Runtime, Shutdown, http, telemetry};
 use stream::Stream;
+use stream::embedded::fs::{FileSystem as _, RealFs};
 use tokio::net::TcpListener;
 
 use crate::backend::{self, OpenStream};
 use crate::banner::Banner;
 use crate::config::Loaded;
+use crate::config::units::Size;
 use crate::operate;
-use crate::plan::Plan;
+use crate::plan::{Plan, StreamPlan};
 
 /// The stages of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,7 @@ pub(crate) async fn run(
     let private = bind(plan.admin_listen, "admin.listen").await?;
     let opened = backend::stream(&plan)?;
     if let OpenStream::Embedded(log) = &opened {
+        check_room(&plan)?;
         backend::topics(&plan, &**log).await?;
     }
     let stream = opened.stream();
@@ -168,6 +171,25 @@ pub(crate) async fn run(
         .await
         .context("the stream did not close")?;
     watch.and(enricher).and(sink).and(demo)
+}
+
+/// Refuses to start where every event would be refused for want of room.
+fn check_room(plan: &Plan) -> anyhow::Result<()> {
+    let StreamPlan::Embedded(options) = &plan.stream else {
+        return Ok(());
+    };
+    let free = RealFs.free_bytes(&plan.data_dir);
+    let free = free.with_context(|| format!("data_dir: {}", plan.data_dir.display()))?;
+    let least = options.min_free_bytes;
+    if free < least {
+        let folder = plan.data_dir.display();
+        bail!(
+            "embedded.min_free_bytes: {folder} has {} free and {} must stay; make room or lower it",
+            Size(free >> 20 << 20),
+            Size(least)
+        );
+    }
+    Ok(())
 }
 
 /// Another at each start: the same visitors with the same event ids would be recognised and kept
