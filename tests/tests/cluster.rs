@@ -150,6 +150,57 @@ async fn commands_say_what_they_find() {
     cluster.clean().await.unwrap();
 }
 
+#[test]
+#[ignore = "needs a broker and an engine: make test"]
+fn secured_services_are_reached_and_wrong_credentials_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = format!("{}/ca.pem", service("WEIR_TEST_KAFKA_FOLDER"));
+    let run = |name: &str, more: &[&str], kafka: &str, elasticsearch: &str| {
+        let mut command = tests::process::weir();
+        let output = command
+            .current_dir(folder.path())
+            .arg(name)
+            .args(more)
+            .env("XDG_DATA_HOME", folder.path())
+            .env("WEIR_ADMIN__LISTEN", "127.0.0.1:0")
+            .env("WEIR_GATEWAY__LISTEN", "127.0.0.1:0")
+            .env(
+                "WEIR_STREAM",
+                format!("kafka://{}", service("WEIR_TEST_KAFKA_SECURE")),
+            )
+            .env("WEIR_KAFKA__USERNAME", "app")
+            .env("WEIR_KAFKA__PASSWORD", kafka)
+            .env("WEIR_KAFKA__CA_FILE", &ca)
+            .env("WEIR_STORE", service("WEIR_TEST_ELASTICSEARCH_SECURE"))
+            .env("WEIR_ELASTICSEARCH__USERNAME", "tester")
+            .env("WEIR_ELASTICSEARCH__PASSWORD", elasticsearch)
+            .env(
+                "WEIR_ELASTICSEARCH__CA_FILE",
+                service("WEIR_TEST_ELASTICSEARCH_SECURE_CA"),
+            )
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(said).unwrap(),
+        )
+    };
+    let (code, said) = run("topics", &[], "app-secret", "tester-password");
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = run("setup", &[], "app-secret", "tester-password");
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = run("check", &["--connect"], "app-secret", "tester-password");
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = run("check", &["--connect"], "wrong", "wrong");
+    assert_eq!(code, 78, "{said}");
+    assert!(said.contains("kafka.password"), "{said}");
+    assert!(
+        said.contains("[elasticsearch] username, password"),
+        "{said}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a broker and an engine: make test"]
 async fn kill_nine_of_any_stage_loses_nothing_and_doubles_nothing() {

@@ -188,6 +188,8 @@ test("the demo page is clicked through and found in the store", async () => {
   const [purchase] = await of("purchase", site);
   assert.equal(purchase.revenue_amount, 1.8);
   assert.ok((await of("pageview", site)).length >= 3);
+  await page.click("text=See it on the dashboard");
+  await page.waitForFunction(() => document.querySelector("[data-testid=recent]")?.innerText.includes("purchase"));
   assert.deepEqual(errors, []);
   await page.close();
 });
