@@ -5,7 +5,10 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
-use crate::{Consumer, Delivered, Record, Start, Stream, TopicOutcome, TopicPartition, TopicSpec};
+use crate::{
+    Consumer, Delivered, Record, Start, Stream, StreamError, TopicOutcome, TopicPartition,
+    TopicSpec,
+};
 
 /// How long one poll waits; short, so that a case with several consumers turns to each.
 pub(super) const POLL: Duration = Duration::from_millis(200);
@@ -88,9 +91,21 @@ impl<'a> Case<'a> {
         records
     }
 
+    /// Commits `records`. A group that is being shared out anew may say that it is unavailable and
+    /// is asked again, as a stage does.
     pub(super) async fn commit(&self, consumer: &mut dyn Consumer, records: &[Delivered]) {
-        let committed = consumer.commit(&next_offsets(records)).await;
-        assert_eq!(committed, Ok(()), "{self}: the commit is accepted");
+        let patience = self.patience();
+        let next = next_offsets(records);
+        loop {
+            match consumer.commit(&next).await {
+                Err(StreamError::Unavailable(reason)) => patience.check(|| reason),
+                committed => {
+                    assert_eq!(committed, Ok(()), "{self}: the commit is accepted");
+                    return;
+                }
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     pub(super) fn patience(&self) -> Patience {
