@@ -117,20 +117,30 @@ impl Server {
                 let memory = self.state.memory.lock().unwrap();
                 memory.keys().map(|(_, id)| id.clone()).collect()
             }
-            Some(engine) => {
-                let client = &self.state.client;
-                let refresh = format!("{engine}/{prefix}-*/_refresh");
-                client.post(refresh).send().await.unwrap();
-                let search = format!("{engine}/{prefix}-*/_search?size=10000&_source=false");
-                let answer = client.get(search).send().await.unwrap();
-                let answer: Value = answer.json().await.unwrap();
-                let hits = answer["hits"]["hits"].as_array().unwrap().clone();
-                let id = |hit: &Value| hit["_id"].as_str().unwrap().to_owned();
-                hits.iter().map(id).collect()
-            }
+            Some(engine) => self.found(engine, prefix).await,
         };
         ids.sort();
         ids
+    }
+
+    /// The ids that a real engine finds. An index that is just made has no shard to search for a
+    /// moment: then it is asked again.
+    async fn found(&self, engine: &str, prefix: &str) -> Vec<String> {
+        let client = &self.state.client;
+        let refresh = format!("{engine}/{prefix}-*/_refresh");
+        let search = format!("{engine}/{prefix}-*/_search?size=10000&_source=false");
+        for _ in 0..240 {
+            client.post(&refresh).send().await.unwrap();
+            let answer = client.get(&search).send().await.unwrap();
+            let answer: Value = answer.json().await.unwrap();
+            let is_whole = answer["_shards"]["failed"] == 0;
+            if let Some(hits) = answer["hits"]["hits"].as_array().filter(|_| is_whole) {
+                let id = |hit: &Value| hit["_id"].as_str().unwrap().to_owned();
+                return hits.iter().map(id).collect();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        }
+        panic!("{engine} does not search {prefix}-*");
     }
 }
 
