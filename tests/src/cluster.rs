@@ -171,12 +171,36 @@ impl Cluster {
         weir::copies(&self.client, &self.search_url(), ids).await
     }
 
+    /// Puts something into the engine; `PREFIX` in the path is the indices' own.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<()> {
+        let path = path.replace("PREFIX", &self.prefix);
+        let request = self.client.put(format!("{}/{path}", self.engine));
+        let request = request.header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await?;
+        let (status, words) = (answer.status(), answer.text().await?);
+        anyhow::ensure!(status.is_success(), "{path}: {words}");
+        Ok(())
+    }
+
+    /// Waits until at least `count` copies of dead letters can be searched; returns how many there
+    /// are.
+    ///
+    /// # Errors
+    /// When they do not come in time.
+    pub async fn wait_for_copies(&self, count: u64) -> anyhow::Result<u64> {
+        let url = format!("{}/dead-{}-*/_search", self.engine, self.prefix);
+        weir::wait_for_documents(&self.client, &url, count).await
+    }
+
     /// Deletes what the test left in the engine.
     ///
     /// # Errors
     /// When the engine refuses.
     pub async fn clean(&self) -> anyhow::Result<()> {
-        for kind in ["", "dead-"] {
+        for kind in ["", "dead-", "health-"] {
             let url = format!("{}/{kind}{}-*", self.engine, self.prefix);
             self.client.delete(url).send().await?;
         }

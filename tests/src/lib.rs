@@ -3,7 +3,9 @@
 //! - [`process`]: one process, its start, kill and stop
 //! - [`weir`]: `weir up`, everything in one process
 //! - [`cluster`]: three processes over a broker and an engine
+//! - [`panels`]: what Kibana would ask
 
 pub mod cluster;
+pub mod panels;
 pub mod process;
 pub mod weir;

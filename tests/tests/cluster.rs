@@ -126,6 +126,59 @@ async fn dead_letter_is_listed_shown_and_sent_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a broker and an engine: make test"]
+async fn poison_is_buried_with_its_reason_and_restored_after_a_mend() {
+    const POISON: [usize; 2] = [41, 141];
+    let cluster = Cluster::start().await.unwrap();
+    // A mistake of the operator: titles are not numbers.
+    let wrong = json!({ "template": { "mappings": { "properties": {
+        "page_title": { "type": "long", "ignore_malformed": false },
+    } } } });
+    cluster.put("_component_template/PREFIX@custom", &wrong).await.unwrap();
+    let event = |n: usize| {
+        let title = if POISON.contains(&n) { "a title" } else { "7" };
+        json!({ "event_id": format!("id-{n}"), "event_type": "a", "page_title": title })
+    };
+    let ids: Vec<String> = (0..200).map(|n| format!("id-{n}")).collect();
+    let events: Vec<_> = (0..200).map(event).collect();
+    assert_eq!(cluster.post(json!(events).to_string()).await.unwrap(), 204);
+    cluster.wait_for_documents(198).await.unwrap();
+    let run = |arguments: &[&str]| {
+        let output = cluster.command("dlq", arguments).unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let since = Instant::now();
+    let listed = loop {
+        let listed = run(&["list", "--code", "store_refused", "--stage", "sink"]);
+        if listed.lines().count() >= 2 || since.elapsed() > Duration::from_secs(60) {
+            break listed;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    };
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert!(listed.contains("field page_title"), "{listed}");
+    assert!(!listed.contains("a title"), "nothing of the event: {listed}");
+    // The copies are searchable beside the events.
+    let copies = cluster.wait_for_copies(2).await.unwrap();
+    assert_eq!(copies, 2);
+
+    let mended = json!({ "properties": { "page_title": { "type": "long", "ignore_malformed": true } } });
+    cluster.put("PREFIX-*/_mapping", &mended).await.unwrap();
+    let dry = run(&["replay", "--code", "store_refused", "--dry-run"]);
+    assert!(dry.starts_with("2 would be sent again"), "{dry}");
+    // Twice, a letter at a time: what was sent already changes nothing.
+    for _ in 0..2 {
+        let sent = run(&["replay", "--code", "store_refused", "--rate", "1"]);
+        assert!(sent.starts_with("2 sent again"), "{sent}");
+    }
+    cluster.wait_for_documents(200).await.unwrap();
+    assert_eq!(cluster.copies(&ids).await.unwrap(), vec![1; 200]);
+    cluster.clean().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a broker and an engine: make test"]
 async fn commands_say_what_they_find() {
     let cluster = Cluster::start().await.unwrap();
     let run = |name, arguments: &[&str]| {

@@ -35,11 +35,15 @@ pub(crate) enum Command {
         /// Also dial the brokers and the store.
         #[arg(long)]
         connect: bool,
+        /// Only ask the process that runs with this configuration whether it is ready: 0, or 1 with
+        /// the reasons.
+        #[arg(long)]
+        running: bool,
     },
     /// Create the topics that are missing and report the others.
     Topics,
-    /// Install what the store needs; may be repeated.
-    Setup,
+    /// Install index templates, retention, and Kibana's dashboards and alert rules; may be repeated.
+    Setup(Setup),
     /// Send one test event, or NDJSON from a file, to the gateway.
     Send {
         /// NDJSON, `-` for standard input.
@@ -109,6 +113,19 @@ pub(crate) struct ListenAdmin {
     admin: Option<String>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Setup {
+    /// The space of Kibana [default: kibana.space].
+    #[arg(long)]
+    pub(crate) space: Option<String>,
+    /// Say what would be done, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print Kibana's saved objects, for importing by hand, and do nothing else.
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// The commented default file.
@@ -133,11 +150,26 @@ pub(crate) enum DlqCommand {
         /// Count, and send nothing.
         #[arg(long)]
         dry_run: bool,
+        /// Letters a second at most; 0 is as fast as it goes.
+        #[arg(long, default_value_t = 0)]
+        rate: u32,
+        /// Keep the way in this file, and go on where an interrupted replay with it stopped.
+        #[arg(long, value_name = "FILE")]
+        progress: Option<PathBuf>,
     },
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Select {
+    /// The letter with this id.
+    #[arg(long)]
+    id: Option<String>,
+    /// Letters of this stage: gateway, enricher or sink.
+    #[arg(long)]
+    stage: Option<String>,
+    /// Letters before this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// Letters with this code.
     #[arg(long)]
     code: Option<String>,
@@ -149,9 +181,11 @@ pub(crate) struct Select {
 impl From<Select> for Selection {
     fn from(select: Select) -> Self {
         Self {
-            id: None,
+            id: select.id,
             code: select.code,
+            stage: select.stage,
             since: select.since,
+            until: select.until,
         }
     }
 }
@@ -192,6 +226,7 @@ impl Cli {
             Some(Command::Enricher(flags) | Command::Sink(flags)) => {
                 set("admin.listen", flags.admin.clone());
             }
+            Some(Command::Setup(setup)) => set("kibana.space", setup.space.clone()),
             _ => {}
         }
         Sources {

@@ -8,6 +8,7 @@
 //! - [`banner`]: what the process says of itself
 //! - [`operate`]: what a running process offers to commands
 //! - [`commands`]: those that ask, look and mend
+//! - [`kibana`]: data views, dashboards and alert rules
 //! - [`letters`]: dead letters, read and sent back
 
 mod backend;
@@ -15,6 +16,7 @@ mod banner;
 mod cli;
 mod commands;
 mod config;
+mod kibana;
 mod letters;
 mod operate;
 mod plan;
@@ -72,12 +74,17 @@ fn command(command: Option<Command>, plan: &Plan) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match command {
-            Some(Command::Check { connect }) => {
+            Some(Command::Check { running: true, .. }) => {
+                return Ok(ExitCode::from(u8::from(
+                    !commands::check::running(plan).await?,
+                )));
+            }
+            Some(Command::Check { connect, .. }) => {
                 let is_good = commands::check::run(plan, connect).await?;
                 return Ok(ExitCode::from(if is_good { 0 } else { CONFIGURATION }));
             }
             Some(Command::Topics) => commands::topics::run(plan).await?,
-            Some(Command::Setup) => commands::setup::run(plan).await?,
+            Some(Command::Setup(setup)) => commands::setup::run(plan, &setup).await?,
             Some(Command::Send { file, url }) => {
                 let url = url.unwrap_or_else(|| plan.collect_url());
                 commands::send::run(&url, file.as_deref()).await?;
@@ -94,8 +101,18 @@ fn command(command: Option<Command>, plan: &Plan) -> anyhow::Result<ExitCode> {
                         let is_there = dlq::show(&reach, plan, &id).await?;
                         return Ok(ExitCode::from(u8::from(!is_there)));
                     }
-                    DlqCommand::Replay { select, dry_run } => {
-                        dlq::replay(&reach, plan, select.into(), dry_run).await?;
+                    DlqCommand::Replay {
+                        select,
+                        dry_run,
+                        rate,
+                        progress,
+                    } => {
+                        let manner = dlq::Manner {
+                            dry_run,
+                            rate,
+                            progress,
+                        };
+                        dlq::replay(&reach, plan, select.into(), &manner).await?;
                     }
                 }
             }

@@ -14,8 +14,8 @@ use futures_util::stream;
 use http::StatusCode;
 use runtime::Shutdown;
 
-use crate::commands::dlq::{self, Replay};
-use crate::letters::{self, Selection};
+use crate::commands::dlq;
+use crate::letters::{self, Selection, Step};
 use crate::plan::Plan;
 
 /// Records of a tail handed out at a time.
@@ -56,9 +56,8 @@ async fn list(State(state): State<Arc<Operate>>, Json(selection): Json<Selection
     }
 }
 
-async fn replay(State(state): State<Arc<Operate>>, Json(question): Json<Replay>) -> Response {
-    let Replay { selection, dry_run } = question;
-    match letters::replay(&*state.stream, &state.plan, &selection, dry_run).await {
+async fn replay(State(state): State<Arc<Operate>>, Json(step): Json<Step>) -> Response {
+    match letters::replay(&*state.stream, &state.plan, step).await {
         Ok(report) => Json(report).into_response(),
         Err(error) => failed(&error),
     }

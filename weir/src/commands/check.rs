@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::fs;
 use std::net::TcpListener;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use store::Elasticsearch;
 use stream::Stream as _;
 
@@ -56,6 +58,23 @@ pub(crate) async fn run(plan: &Plan, connect: bool) -> anyhow::Result<bool> {
         nodes(plan, &mut verdicts).await?;
     }
     Ok(verdicts.errors == 0)
+}
+
+/// Asks the running process whether it is ready, for health checks of containers that have no other
+/// client.
+pub(crate) async fn running(plan: &Plan) -> anyhow::Result<bool> {
+    let mut address = plan.admin_listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let url = format!("http://{address}/readyz");
+    let client = reqwest::Client::builder().no_proxy();
+    let client = client.timeout(Duration::from_secs(5)).build()?;
+    let answer = client.get(&url).send().await;
+    let answer = answer.with_context(|| format!("nothing answers at {url}"))?;
+    let is_ready = answer.status().is_success();
+    print!("{}", answer.text().await.unwrap_or_default());
+    Ok(is_ready)
 }
 
 fn folder(plan: &Plan, verdicts: &mut Verdicts) {

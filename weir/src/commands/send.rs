@@ -69,3 +69,27 @@ pub(crate) async fn post(client: &reqwest::Client, url: &str, body: String) -> a
         _ => bail!("{url} answers {status}: {}", text.trim()),
     }
 }
+
+/// Posts one event; whether it was accepted. A gateway that cannot take it now is asked again.
+///
+/// # Errors
+/// When no gateway answers, or it stays unable.
+pub(crate) async fn post_one(
+    client: &reqwest::Client,
+    url: &str,
+    body: Vec<u8>,
+) -> anyhow::Result<bool> {
+    for wait in [0, 1, 2, 4, 8] {
+        tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+        let request = client.post(url).header("content-type", "application/json");
+        let answer = request.body(body.clone()).send().await;
+        let answer = answer
+            .with_context(|| format!("no gateway answers at {url}; is gateway.listen right?"))?;
+        match answer.status().as_u16() {
+            204 => return Ok(true),
+            408 | 429 | 500.. => {}
+            _ => return Ok(false),
+        }
+    }
+    bail!("{url} takes nothing now; try again later");
+}

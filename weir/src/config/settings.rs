@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) kafka: Kafka,
     /// How to reach the store.
     pub(crate) elasticsearch: Elasticsearch,
+    /// How to reach Kibana.
+    pub(crate) kibana: Kibana,
     /// Log lines.
     pub(crate) log: Log,
 }
@@ -149,6 +151,20 @@ pub(crate) struct Elasticsearch {
     pub(crate) ca_file: String,
     pub(crate) compression: String,
     pub(crate) shards: u32,
+}
+
+/// `[kibana]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kibana {
+    pub(crate) url: String,
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) password_file: String,
+    pub(crate) api_key: String,
+    pub(crate) api_key_file: String,
+    pub(crate) ca_file: String,
+    pub(crate) space: String,
 }
 
 /// `[log]`.

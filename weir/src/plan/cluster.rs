@@ -8,6 +8,7 @@ use stream::kafka::{self, Mechanism};
 use super::StorePlan;
 use super::checks::Checks;
 use crate::config::Settings;
+use crate::kibana;
 
 fn text(value: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
@@ -93,4 +94,34 @@ pub(super) fn store(s: &Settings, checks: &mut Checks) -> Option<StorePlan> {
         ..IndexSettings::default()
     };
     Some(StorePlan::Elasticsearch(Box::new(options)))
+}
+
+/// The configured Kibana.
+pub(super) fn kibana(s: &Settings, checks: &mut Checks) -> Option<kibana::Options> {
+    let (k, e) = (&s.kibana, &s.elasticsearch);
+    let url = text(&k.url)?;
+    let is_address = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+    if !is_address(&url) {
+        checks.take::<()>("kibana.url", Err(format!("\"{url}\" is no address")));
+    }
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b);
+    if !k.space.bytes().all(is_plain) {
+        let words = "lower-case letters, digits, - and _ are wanted";
+        checks.take::<()>("kibana.space", Err(words.to_owned()));
+    }
+    let mut options = kibana::Options {
+        url,
+        username: text(&k.username),
+        password: checks.secret("kibana.password", &k.password, &k.password_file),
+        api_key: checks.secret("kibana.api_key", &k.api_key, &k.api_key_file),
+        ca_file: path(&k.ca_file).or_else(|| path(&e.ca_file)),
+        space: k.space.clone(),
+    };
+    if options.username.is_none() && options.api_key.is_none() {
+        options.username = text(&e.username);
+        let password = checks.secret("elasticsearch.password", &e.password, &e.password_file);
+        options.password = password;
+        options.api_key = checks.secret("elasticsearch.api_key", &e.api_key, &e.api_key_file);
+    }
+    Some(options)
 }

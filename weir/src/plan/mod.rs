@@ -18,6 +18,7 @@ use stream::embedded::{Durability, Options as LogOptions};
 use stream::kafka;
 
 use crate::config::Settings;
+use crate::kibana;
 use checks::Checks;
 
 /// Days that the embedded store keeps where no retention is configured.
@@ -29,6 +30,7 @@ pub(crate) struct Plan {
     pub(crate) data_dir: PathBuf,
     pub(crate) stream: StreamPlan,
     pub(crate) store: StorePlan,
+    pub(crate) kibana: Option<kibana::Options>,
     pub(crate) topics: Vec<TopicSpec>,
     pub(crate) gateway: gateway::Config,
     pub(crate) gateway_listen: SocketAddr,
@@ -155,6 +157,7 @@ impl Plan {
         };
         let is_kafka = matches!(stream, Some(StreamPlan::Kafka(_)));
         let store = cluster::store(s, checks);
+        let kibana = cluster::kibana(s, checks);
         let grace = s.shutdown_grace.0;
         // Each stage gets its share, for they stop one after another.
         let share = grace / 3;
@@ -176,6 +179,7 @@ impl Plan {
             data_dir: data_dir?,
             stream: stream?,
             store: store?,
+            kibana,
             topics: [&s.topics.raw, &s.topics.enriched, &s.topics.dead]
                 .map(topic)
                 .to_vec(),
