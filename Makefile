@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint
+.PHONY: help run test chaos lint deploy-check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,3 +18,6 @@ lint: ## format check, clippy, rustdoc, licences, unused dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+deploy-check: ## check compose, Prometheus, Grafana and systemd files (needs Go, apt-get, systemd)
+	tests/deploy/run

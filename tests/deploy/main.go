@@ -1,0 +1,19 @@
+// Checks what is under deploy/ without a container engine: compose files by compose's own parser.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	checks := []func() error{
+		func() error { return checkCompose("../../deploy/compose") },
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			fmt.Fprintln(os.Stderr, "deploy:", err)
+			os.Exit(1)
+		}
+	}
+}
