@@ -78,7 +78,7 @@ pub(crate) fn is_same_site(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    match (psl::domain_str(a), psl::domain_str(b)) {
+    match (domain::registrable(a), domain::registrable(b)) {
         (Some(domain), Some(other)) => domain == other && !is_address(a),
         _ => false,
     }

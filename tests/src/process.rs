@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -70,6 +71,8 @@ pub fn client() -> reqwest::Client {
 /// A running `weir`, which can be started again as it was. Dropping it kills it.
 pub struct Process {
     child: Child,
+    /// What it wrote to its standard error.
+    words: Arc<Mutex<String>>,
     start: Box<dyn Fn() -> Command + Send + Sync>,
 }
 
@@ -86,9 +89,14 @@ impl Process {
             start(&mut command);
             command
         };
-        let child = spawn(&mut start())?;
+        let words = Arc::new(Mutex::new(String::new()));
+        let child = spawn(&mut start(), &words)?;
         let start = Box::new(start);
-        Ok(Self { child, start })
+        Ok(Self {
+            child,
+            words,
+            start,
+        })
     }
 
     /// Kills it without warning and starts it again.
@@ -97,7 +105,7 @@ impl Process {
     /// When it cannot be started.
     pub fn kill_and_restart(&mut self) -> anyhow::Result<()> {
         self.kill()?;
-        self.child = spawn(&mut (self.start)())?;
+        self.child = spawn(&mut (self.start)(), &self.words)?;
         Ok(())
     }
 
@@ -118,6 +126,14 @@ impl Process {
     pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
         let pid = self.child.id().to_string();
         Command::new("kill").arg(pid).status()?;
+        self.wait_for_end()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn wait_for_end(&mut self) -> anyhow::Result<ExitStatus> {
         let since = Instant::now();
         while since.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
@@ -126,6 +142,15 @@ impl Process {
             std::thread::sleep(Duration::from_millis(20));
         }
         bail!("weir did not stop in time");
+    }
+
+    /// What it wrote to its standard error.
+    #[must_use]
+    pub fn words(&self) -> String {
+        self.words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until `address` says that it is ready.
@@ -160,19 +185,22 @@ impl Drop for Process {
     }
 }
 
-fn spawn(command: &mut Command) -> anyhow::Result<Child> {
+fn spawn(command: &mut Command, words: &Arc<Mutex<String>>) -> anyhow::Result<Child> {
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .context("weir can be started")?;
-    // Shown by the test runner when a test fails.
     let stderr = child.stderr.take().context("stderr is piped")?;
+    let words = words.clone();
     std::thread::spawn(move || {
-        BufReader::new(stderr)
-            .lines()
-            .map_while(Result::ok)
-            .for_each(|line| println!("{line}"));
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            // Shown by the test runner when a test fails.
+            println!("{line}");
+            let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+            words.push_str(&line);
+            words.push('\n');
+        }
     });
     Ok(child)
 }

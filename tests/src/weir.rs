@@ -25,10 +25,23 @@ impl Weir {
     /// # Errors
     /// When it does not become ready in time.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(|_, _| {}).await
+    }
+
+    /// Starts as `set` has it, which gets the command and the data folder.
+    ///
+    /// # Errors
+    /// When it does not become ready in time.
+    pub async fn start_with(
+        set: impl Fn(&mut Command, &Path) + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
         let folder = TempDir::new()?;
         let (public, admin) = (free_address()?, free_address()?);
         let (path, listen) = (folder.path().to_owned(), [public.clone(), admin.clone()]);
-        let process = Process::start(move |command| up(command, &path, &listen))?;
+        let process = Process::start(move |command| {
+            set(command, &path.join("data"));
+            up(command, &path, &listen)
+        })?;
         let mut weir = Self {
             process,
             folder,
@@ -55,6 +68,15 @@ impl Weir {
     /// When it does not end in time.
     pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
         self.process.stop()
+    }
+
+    /// Waits until the process ends by itself; its status, and what it wrote to its standard error.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn wait_for_end(&mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let status = self.process.wait_for_end()?;
+        Ok((status, self.process.words()))
     }
 
     /// The folder with its data.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
+use prometheus_client::metrics::gauge::Gauge;
 use runtime::admin::{self, Access};
 use runtime::{Backoff, Runtime, Shutdown, http, telemetry};
 use stream::Stream;
@@ -148,7 +149,7 @@ pub(crate) async fn run(
         of_admin.shutdown.start();
         result
     };
-    let watch = watch(&opened, &signal, &of_admin.shutdown);
+    let watch = watch(&opened, &base, &of_admin.shutdown);
     let topics = async {
         if matches!(opened, OpenStream::Kafka(_)) && role == Role::All {
             create_topics(&plan, &*stream, &base).await;
@@ -217,18 +218,28 @@ async fn create_topics(plan: &Plan, stream: &dyn Stream, runtime: &Runtime) {
     health.ready();
 }
 
-/// Ends the process when the log cannot be trusted any more.
-async fn watch(opened: &OpenStream, signal: &Shutdown, done: &Shutdown) -> anyhow::Result<()> {
+/// Shows the state of the embedded log, and ends the process when it cannot be trusted any more.
+async fn watch(opened: &OpenStream, base: &Runtime, done: &Shutdown) -> anyhow::Result<()> {
     let OpenStream::Embedded(log) = opened else {
         return idle(done).await;
     };
+    let (stored, damaged) = (Gauge::<i64>::default(), Gauge::<i64>::default());
+    base.metrics.register(|registry| {
+        let help = "Bytes of the embedded log on disk.";
+        registry.register("weir_stream_stored_bytes", help, stored.clone());
+        let help = "Bytes of the embedded log that were found damaged and passed over.";
+        registry.register("weir_stream_damaged_bytes", help, damaged.clone());
+    });
+    let bytes = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     loop {
+        stored.set(bytes(log.stored_bytes()));
+        damaged.set(bytes(log.damaged_bytes()));
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(200)) => {}
             () = done.started() => return Ok(()),
         }
         if let Some(failure) = log.failure() {
-            signal.start();
+            base.shutdown.start();
             bail!("{failure}");
         }
     }

@@ -118,7 +118,7 @@ impl Tables {
 
     /// What the tables say of a host and the path behind it.
     pub(crate) fn host(&self, host: &str, path: &str) -> Option<Entry> {
-        let suffix_len = psl::suffix_str(host).map_or(0, str::len);
+        let suffix_len = domain::suffix(host).map_or(0, str::len);
         // The host without its public suffix, with a dot: `www.google.` of `www.google.co.uk`.
         let stem = &host[..host.len() - suffix_len];
         let mut wildcard = String::with_capacity(stem.len() + 1);

@@ -104,7 +104,7 @@ impl Source {
             return Some(source);
         }
         let is_host = token.contains('.')
-            && Link::parse(token).is_some_and(|l| psl::domain_str(&l.host).is_some());
+            && Link::parse(token).is_some_and(|l| domain::registrable(&l.host).is_some());
         is_host.then_some(source)
     }
 

@@ -227,7 +227,8 @@ impl Reader {
             };
             match segment.next()? {
                 Some((offset, record, damaged)) => {
-                    core.shared.warn_of_damage(damaged, &self.partition.source);
+                    self.partition
+                        .note_damage(*base, segment.position(), damaged);
                     if offset < self.next_offset {
                         continue;
                     }
@@ -241,6 +242,11 @@ impl Reader {
                 }
                 None => {
                     let after = self.partition.segment_after(*base);
+                    if after.is_some() {
+                        // Nothing is appended here any more: what is left is no record.
+                        let (position, left) = segment.rest()?;
+                        self.partition.note_damage(*base, position, left);
+                    }
                     let next = after.unwrap_or_else(|| self.partition.end());
                     self.next_offset = self.next_offset.max(next);
                     self.segment = None;

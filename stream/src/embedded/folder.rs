@@ -5,11 +5,14 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::fs::{FileSystem as _, RealFs};
+use super::fs::FileSystem;
+use super::state::{self, Loaded};
 use crate::StreamError;
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
+
+const TOPICS: &str = "topics.json";
 
 /// Takes the folder for this process.
 pub(super) fn lock(folder: &Path) -> Result<File, StreamError> {
@@ -28,34 +31,66 @@ pub(super) fn lock(folder: &Path) -> Result<File, StreamError> {
 }
 
 /// Refuses a folder that a newer version wrote; writes the version into a fresh one.
-pub(super) fn check_format(folder: &Path) -> Result<(), StreamError> {
+pub(super) fn check_format(fs: &dyn FileSystem, folder: &Path) -> Result<(), StreamError> {
     let path = folder.join("format");
     let unusable = |error: io::Error| {
         StreamError::Configuration(format!("data_dir: cannot use {}: {error}", path.display()))
     };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => match text.trim().parse::<u32>() {
-            Ok(found) if found <= FORMAT => Ok(()),
-            found => {
-                let found = found.map_or("unknown".to_owned(), |found| found.to_string());
-                Err(StreamError::Configuration(format!(
-                    "data_dir: {} has log format {found}, this version reads up to {FORMAT}",
-                    folder.display()
-                )))
-            }
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => RealFs
-            .replace(&path, format!("{FORMAT}\n").as_bytes())
-            .map_err(unusable),
-        Err(error) => Err(unusable(error)),
+    let Some(content) = fs.read(&path).map_err(unusable)? else {
+        let version = format!("{FORMAT}\n");
+        return fs.replace(&path, version.as_bytes()).map_err(unusable);
+    };
+    let text = String::from_utf8_lossy(&content);
+    match text.trim().parse::<u32>() {
+        Ok(found) if found <= FORMAT => Ok(()),
+        found => {
+            let found = found.map_or("unknown".to_owned(), |found| found.to_string());
+            Err(StreamError::Configuration(format!(
+                "data_dir: {} has log format {found}, this version reads up to {FORMAT}",
+                folder.display()
+            )))
+        }
     }
 }
 
-/// The topics and their numbers of partitions.
-pub(super) fn read_topics(folder: &Path) -> io::Result<BTreeMap<String, u32>> {
-    match std::fs::read(folder.join("topics.json")) {
-        Ok(content) => Ok(serde_json::from_slice(&content)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(error),
+/// The topics and their numbers of partitions, and whether the file that names them was damaged;
+/// then they are told from their folders.
+pub(super) fn read_topics(
+    fs: &dyn FileSystem,
+    root: &Path,
+) -> io::Result<(BTreeMap<String, u32>, bool)> {
+    let path = root.join(TOPICS);
+    match state::load(fs, &path)? {
+        Loaded::Missing => Ok((BTreeMap::new(), false)),
+        Loaded::Whole(topics) => Ok((topics, false)),
+        Loaded::Damaged => {
+            let topics = topics_by_folder(fs, root)?;
+            write_topics(fs, root, &topics)?;
+            Ok((topics, true))
+        }
     }
+}
+
+/// Replaces the file that names the topics.
+pub(super) fn write_topics(
+    fs: &dyn FileSystem,
+    root: &Path,
+    topics: &BTreeMap<String, u32>,
+) -> io::Result<()> {
+    state::save(fs, &root.join(TOPICS), topics)
+}
+
+fn topics_by_folder(fs: &dyn FileSystem, root: &Path) -> io::Result<BTreeMap<String, u32>> {
+    let mut topics = BTreeMap::new();
+    for topic in fs.folders(root)? {
+        let partitions = fs.folders(&root.join(&topic))?;
+        let highest = partitions
+            .iter()
+            .filter_map(|name| name.parse::<u32>().ok())
+            .max();
+        if let Some(highest) = highest {
+            topics.insert(topic, highest + 1);
+        }
+    }
+    Ok(topics)
 }

@@ -8,8 +8,12 @@ use std::sync::Arc;
 
 /// A file system.
 pub trait FileSystem: Send + Sync + 'static {
-    /// The names in a folder; a missing folder is made.
+    /// The names in a folder; a missing folder is made, durably.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+    /// The names of the folders in a folder.
+    fn folders(&self, folder: &Path) -> io::Result<Vec<String>>;
+    /// The whole of a small file; `None` where it is missing.
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
     /// Opens a file for reading and appending, making it where it is missing; the new name is
     /// durable before the call returns.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
@@ -41,10 +45,29 @@ pub struct RealFs;
 
 impl FileSystem for RealFs {
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        fs::create_dir_all(folder)?;
+        make_folder(folder)?;
         fs::read_dir(folder)?
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into()))
             .collect()
+    }
+
+    fn folders(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                names.push(entry.file_name().to_string_lossy().into());
+            }
+        }
+        Ok(names)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
@@ -78,6 +101,20 @@ impl FileSystem for RealFs {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// Makes a folder and those above it; each name is durable before the next is made in it.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        make_folder(above)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(folder),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fs::FileSystem;
+use super::state::{self, Loaded};
 use crate::TopicPartition;
 
 /// Group, topic, partition: the next offset to read.
@@ -36,31 +37,26 @@ struct Member {
 }
 
 impl Groups {
-    /// Reads the committed offsets; a missing file holds none.
-    pub(super) fn open(fs: Arc<dyn FileSystem>, path: PathBuf) -> io::Result<Self> {
-        let file = fs.open(&path)?;
-        let mut content = vec![0; usize::try_from(file.length()?).unwrap_or(0)];
-        let mut length = 0;
-        while length < content.len() {
-            match file.read_at(length as u64, &mut content[length..])? {
-                0 => break,
-                read => length += read,
-            }
-        }
-        let committed = match content.is_empty() {
-            true => Committed::default(),
-            false => serde_json::from_slice(&content)?,
+    /// Reads the committed offsets; also returns whether their file was damaged: then every group
+    /// starts again from the earliest record, and what it has done already is recognised by ids.
+    pub(super) fn open(fs: Arc<dyn FileSystem>, path: PathBuf) -> io::Result<(Self, bool)> {
+        let loaded = state::load(&*fs, &path)?;
+        let is_damaged = loaded == Loaded::Damaged;
+        let committed = match loaded {
+            Loaded::Whole(committed) => committed,
+            Loaded::Missing | Loaded::Damaged => Committed::default(),
         };
         let state = Mutex::new(State {
             committed,
             ..State::default()
         });
-        Ok(Self {
+        let groups = Self {
             fs,
             path,
             state,
             generation: AtomicU64::new(0),
-        })
+        };
+        Ok((groups, is_damaged))
     }
 
     /// Adds a member. From the first member on, the group holds back the deletion of records that
@@ -151,18 +147,27 @@ impl Groups {
     /// The offset below which every group has finished; `None` when no group reads the partition.
     pub(super) fn finished_by_all(&self, source: &TopicPartition) -> Option<u64> {
         let state = self.state();
-        let offset = |topics: &BTreeMap<String, BTreeMap<u32, u64>>| {
-            topics.get(&*source.topic)?.get(&source.partition).copied()
-        };
-        state.committed.values().filter_map(offset).min()
+        offsets(&state.committed, source).min()
+    }
+
+    /// The offset below which some group has finished; 0 when no group reads the partition.
+    pub(super) fn finished_by_any(&self, source: &TopicPartition) -> u64 {
+        let state = self.state();
+        offsets(&state.committed, source).max().unwrap_or(0)
     }
 
     fn save(&self, state: &State) -> io::Result<()> {
-        self.fs
-            .replace(&self.path, &serde_json::to_vec(&state.committed)?)
+        state::save(&*self.fs, &self.path, &state.committed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What each group has committed of a partition.
+fn offsets(committed: &Committed, source: &TopicPartition) -> impl Iterator<Item = u64> {
+    committed
+        .values()
+        .filter_map(|topics| topics.get(&*source.topic)?.get(&source.partition).copied())
 }

@@ -19,6 +19,7 @@ mod groups;
 mod options;
 mod partition;
 mod segment;
+mod state;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,8 @@ pub struct RecoveryReport {
     pub damaged_bytes: u64,
     /// Places of such damage.
     pub damaged_blocks: u64,
+    /// Files of topics or committed offsets that were set aside.
+    pub damaged_state_files: u64,
 }
 
 impl RecoveryReport {
@@ -128,22 +131,28 @@ impl EmbeddedLog {
         };
         std::fs::create_dir_all(folder).map_err(unusable)?;
         let lock = folder::lock(folder)?;
-        folder::check_format(folder)?;
-        let groups =
-            Arc::new(Groups::open(fs.clone(), folder.join("groups.json")).map_err(unusable)?);
+        folder::check_format(&*fs, folder)?;
+        let groups = Groups::open(fs.clone(), folder.join("groups.json"));
+        let (groups, groups_damaged) = groups.map_err(unusable)?;
+        let (counts, topics_damaged) = folder::read_topics(&*fs, folder).map_err(unusable)?;
+        let groups = Arc::new(groups);
         let shared = Arc::new(Shared::default());
-        let mut report = RecoveryReport::default();
+        let mut report = RecoveryReport {
+            damaged_state_files: u64::from(groups_damaged) + u64::from(topics_damaged),
+            ..RecoveryReport::default()
+        };
         let mut topics = BTreeMap::new();
         let mut writing = Vec::new();
-        for (name, count) in folder::read_topics(folder).map_err(unusable)? {
+        for (name, count) in counts {
             let first_index = writing.len();
             for number in 0..count {
                 let source = TopicPartition {
                     topic: name.as_str().into(),
                     partition: number,
                 };
+                let floor = groups.finished_by_any(&source);
                 let (partition, tail) =
-                    Partition::open(&*fs, folder, source, &options, &mut report)
+                    Partition::open(&*fs, folder, source, floor, &options, &mut report)
                         .map_err(unusable)?;
                 shared.add_stored(partition.stored_bytes(&*fs).map_err(unusable)?);
                 writing.push((Arc::new(partition), Box::new(tail)));
@@ -165,6 +174,7 @@ impl EmbeddedLog {
                 truncated_bytes = report.truncated_bytes,
                 damaged_bytes = report.damaged_bytes,
                 damaged_blocks = report.damaged_blocks,
+                damaged_state_files = report.damaged_state_files,
                 "the log was repaired; every whole record is kept"
             );
         }
@@ -204,6 +214,15 @@ impl EmbeddedLog {
     #[must_use]
     pub fn recovery(&self) -> RecoveryReport {
         self.report
+    }
+
+    /// Bytes of records that opening or reading found damaged, each place counted once.
+    #[must_use]
+    pub fn damaged_bytes(&self) -> u64 {
+        let topics = self.core.topics.read();
+        let topics = topics.unwrap_or_else(PoisonError::into_inner);
+        let partitions = topics.values().flat_map(|topic| &topic.partitions);
+        partitions.map(|partition| partition.damaged_bytes()).sum()
     }
 
     /// Why nothing is acknowledged any more, once that is so; the process should end then.
@@ -398,8 +417,15 @@ impl EmbeddedLog {
                     partition: number,
                 };
                 let mut report = RecoveryReport::default();
-                let opened =
-                    Partition::open(&*core.fs, &core.root, source, &core.options, &mut report)?;
+                let floor = core.groups.finished_by_any(&source);
+                let opened = Partition::open(
+                    &*core.fs,
+                    &core.root,
+                    source,
+                    floor,
+                    &core.options,
+                    &mut report,
+                )?;
                 let (partition, tail) = (Arc::new(opened.0), Box::new(opened.1));
                 partitions.push(partition.clone());
                 let request = Request::Add(partition, tail);
@@ -414,14 +440,12 @@ impl EmbeddedLog {
                     first_index,
                 },
             );
-            let counts: BTreeMap<&String, usize> = topics
-                .iter()
-                .map(|(name, topic)| (name, topic.partitions.len()))
-                .collect();
-            core.fs.replace(
-                &core.root.join("topics.json"),
-                &serde_json::to_vec(&counts)?,
-            )
+            let count = |(name, topic): (&String, &Topic)| {
+                let partitions = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
+                (name.clone(), partitions)
+            };
+            let counts = topics.iter().map(count).collect();
+            folder::write_topics(&*core.fs, &core.root, &counts)
         });
         let created = created
             .await
@@ -479,13 +503,6 @@ impl Shared {
 
     fn add_stored(&self, bytes: u64) {
         self.stored_bytes.fetch_add(bytes, Ordering::AcqRel);
-    }
-
-    fn warn_of_damage(&self, bytes: u64, source: &TopicPartition) {
-        if bytes > 0 {
-            let (topic, partition) = (&*source.topic, source.partition);
-            tracing::warn!(topic, partition, bytes, "damaged bytes were passed over");
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One partition: a folder of segment files, each named by the offset of its first record.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,8 @@ pub(super) struct Partition {
     end: AtomicU64,
     /// How often the last segment was cut back.
     roll_backs: AtomicU64,
+    /// Damage met so far, by segment and place, so that each is counted once.
+    damage: Mutex<BTreeMap<(u64, u64), u64>>,
 }
 
 /// The writer's hold on a partition's last segment.
@@ -34,10 +37,14 @@ pub(super) struct Tail {
 impl Partition {
     /// Opens a partition: the last segment is read whole, a torn tail is cut, damage before whole
     /// records is left for the readers to pass over.
+    ///
+    /// `floor` is the highest offset that a group has committed. Where the records below it were
+    /// lost, their offsets are not given out again: a group would pass over the new records.
     pub(super) fn open(
         fs: &dyn FileSystem,
         root: &Path,
         source: TopicPartition,
+        floor: u64,
         options: &Options,
         report: &mut RecoveryReport,
     ) -> io::Result<(Self, Tail)> {
@@ -54,10 +61,14 @@ impl Partition {
         let base = *bases.last().expect("pushed above");
         let file = fs.open(&folder.join(file_name(base)))?;
         let mut segment = Segment::new(file.clone(), options.max_record_bytes);
-        let mut next_offset = base;
+        let mut next_offset = base.max(floor);
+        let mut damage = BTreeMap::new();
         while let Some((offset, _, skipped)) = segment.next()? {
             next_offset = next_offset.max(offset + 1);
             report.count_damage(skipped);
+            if skipped > 0 {
+                damage.insert((base, segment.position()), skipped);
+            }
         }
         let (length, whole) = (file.length()?, segment.position());
         if whole < length {
@@ -79,6 +90,7 @@ impl Partition {
                 bases,
                 end,
                 roll_backs: AtomicU64::new(0),
+                damage: Mutex::new(damage),
             },
             tail,
         ))
@@ -97,6 +109,21 @@ impl Partition {
     /// Changes when bytes that were read ahead may be gone.
     pub(super) fn roll_backs(&self) -> u64 {
         self.roll_backs.load(Ordering::Acquire)
+    }
+
+    /// Notes damage of the segment at `base` that ends at `position`; says so the first time.
+    pub(super) fn note_damage(&self, base: u64, position: u64, bytes: u64) {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes > 0 && damage.insert((base, position), bytes).is_none() {
+            let (topic, partition) = (&*self.source.topic, self.source.partition);
+            tracing::warn!(topic, partition, bytes, "damaged bytes were passed over");
+        }
+    }
+
+    /// Bytes of the damage met so far.
+    pub(super) fn damaged_bytes(&self) -> u64 {
+        let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage.values().sum()
     }
 
     /// Opens the segment that holds `offset`, or the next one kept; returns its base too.
@@ -175,9 +202,15 @@ impl Tail {
     }
 
     /// Makes what was written durable and shows it to the readers.
+    ///
+    /// # Errors
+    /// When the segment cannot be synced; names its file.
     pub(super) fn publish(&mut self, partition: &Partition, sync: bool) -> io::Result<()> {
-        if sync {
-            self.file.sync()?;
+        if sync && let Err(error) = self.file.sync() {
+            let base = *partition.bases().last().expect("a partition has a segment");
+            let path = partition.folder.join(file_name(base));
+            let words = format!("{} cannot be synced: {error}", path.display());
+            return Err(io::Error::new(error.kind(), words));
         }
         self.length += self.pending.len() as u64;
         self.pending.clear();

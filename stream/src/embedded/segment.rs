@@ -65,6 +65,12 @@ impl Segment {
         self.position
     }
 
+    /// Where the file ends, and how many bytes lie unread before that.
+    pub(super) fn rest(&self) -> io::Result<(u64, u64)> {
+        let end = self.file.length()?;
+        Ok((end, end.saturating_sub(self.position)))
+    }
+
     fn advance(&mut self, bytes: usize) {
         self.data = self.data.slice(bytes..);
         self.position += bytes as u64;

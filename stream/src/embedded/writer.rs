@@ -129,7 +129,7 @@ impl Writer {
         }
         match self.publish_pending() {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.fail(&format!("a segment cannot be synced: {error}"))),
+            Err(error) => Err(self.fail(&error.to_string())),
         }
     }
 
@@ -165,7 +165,10 @@ impl Writer {
             .filter(|(_, tail)| tail.has_pending());
         let undone = pending.try_for_each(|(partition, tail)| tail.roll_back(partition));
         if let Err(error) = undone {
-            return self.fail(&format!("{cause}, and it cannot be undone: {error}"));
+            let root = self.root.display();
+            return self.fail(&format!(
+                "{root}: {cause}, and it cannot be undone: {error}"
+            ));
         }
         if cause.kind() == io::ErrorKind::StorageFull {
             AppendError::Full("the disk is full (data_dir)".into())
@@ -175,9 +178,8 @@ impl Writer {
     }
 
     fn fail(&self, reason: &str) -> AppendError {
-        let reason = format!("{reason} ({})", self.root.display());
         tracing::error!(reason, "the log failed; nothing is acknowledged any more");
-        self.shared.set_failure(&reason);
-        AppendError::Unavailable(reason)
+        self.shared.set_failure(reason);
+        AppendError::Unavailable(reason.to_owned())
     }
 }
