@@ -18,7 +18,7 @@ use server::{Script, Step, error};
 async fn overload(rig: Rig) {
     let script = Script::items(|asked| {
         let number: usize = asked.id.trim_start_matches("id-").parse().unwrap();
-        let is_put_off = number % 3 == 0 && asked.times < 4;
+        let is_put_off = number.is_multiple_of(3) && asked.times < 4;
         is_put_off.then(|| error(429, "es_rejected_execution_exception", "queue is full"))
     });
     let run = rig.run(script, &[(DAY, 60)]).await;

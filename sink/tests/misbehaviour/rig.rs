@@ -148,7 +148,7 @@ impl Running {
         let since = Instant::now();
         loop {
             let stored = self.server.ids(&self.prefix).await.len();
-            let letters = letters(&*self.log).await.len();
+            let letters = letters(&self.log).await.len();
             if stored + letters >= count {
                 break;
             }
@@ -189,11 +189,11 @@ impl Run {
     }
 
     pub(crate) async fn no_letters(&self) {
-        assert_eq!(letters(&*self.log).await, []);
+        assert_eq!(letters(&self.log).await, []);
     }
 
     pub(crate) async fn only_letter(&self) -> DeadLetter {
-        let mut letters = letters(&*self.log).await;
+        let mut letters = letters(&self.log).await;
         assert_eq!(letters.len(), 1, "{letters:?}");
         letters.remove(0)
     }
