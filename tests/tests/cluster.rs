@@ -133,7 +133,10 @@ async fn poison_is_buried_with_its_reason_and_restored_after_a_mend() {
     let wrong = json!({ "template": { "mappings": { "properties": {
         "page_title": { "type": "long", "ignore_malformed": false },
     } } } });
-    cluster.put("_component_template/PREFIX@custom", &wrong).await.unwrap();
+    cluster
+        .put("_component_template/PREFIX@custom", &wrong)
+        .await
+        .unwrap();
     let event = |n: usize| {
         let title = if POISON.contains(&n) { "a title" } else { "7" };
         json!({ "event_id": format!("id-{n}"), "event_type": "a", "page_title": title })
@@ -158,12 +161,16 @@ async fn poison_is_buried_with_its_reason_and_restored_after_a_mend() {
     };
     assert_eq!(listed.lines().count(), 2, "{listed}");
     assert!(listed.contains("field page_title"), "{listed}");
-    assert!(!listed.contains("a title"), "nothing of the event: {listed}");
+    assert!(
+        !listed.contains("a title"),
+        "nothing of the event: {listed}"
+    );
     // The copies are searchable beside the events.
     let copies = cluster.wait_for_copies(2).await.unwrap();
     assert_eq!(copies, 2);
 
-    let mended = json!({ "properties": { "page_title": { "type": "long", "ignore_malformed": true } } });
+    let mended =
+        json!({ "properties": { "page_title": { "type": "long", "ignore_malformed": true } } });
     cluster.put("PREFIX-*/_mapping", &mended).await.unwrap();
     let dry = run(&["replay", "--code", "store_refused", "--dry-run"]);
     assert!(dry.starts_with("2 would be sent again"), "{dry}");
