@@ -18,12 +18,12 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 async fn gateway(config: Config) -> (TempDir, Router) {
-    let folder = TempDir::new().unwrap();
+    let folder = TempDir::new().expect("a temporary folder");
     let options = Options {
         min_free_bytes: 0,
         ..Options::default()
     };
-    let log = Arc::new(EmbeddedLog::open(folder.path(), options).unwrap());
+    let log = Arc::new(EmbeddedLog::open(folder.path(), options).expect("a log"));
     let spec = |name: &str| TopicSpec {
         name: name.into(),
         partitions: 1,
@@ -32,16 +32,21 @@ async fn gateway(config: Config) -> (TempDir, Router) {
         retention: None,
     };
     let topics = [spec("raw-web-events"), spec("dead-web-events")];
-    log.create_topics(&topics).await.unwrap();
+    log.create_topics(&topics).await.expect("topics");
     let router = gateway::router(config, log, Runtime::default());
     (folder, router)
 }
 
 async fn ask(router: &Router, mut request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
-    let peer: SocketAddr = "203.0.113.7:5555".parse().unwrap();
+    let peer: SocketAddr = "203.0.113.7:5555".parse().expect("an address");
     request.extensions_mut().insert(ConnectInfo(peer));
-    let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    let (parts, body) = router
+        .clone()
+        .oneshot(request)
+        .await
+        .expect("an answer")
+        .into_parts();
+    let body = body.collect().await.expect("a body").to_bytes().to_vec();
     (parts.status.as_u16(), parts.headers, body)
 }
 
@@ -50,7 +55,7 @@ async fn get(router: &Router, path: &str, headers: &[(&str, &str)]) -> (u16, Hea
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    ask(router, request.body(Body::empty()).unwrap()).await
+    ask(router, request.body(Body::empty()).expect("a request")).await
 }
 
 #[tokio::test]
