@@ -8,10 +8,10 @@ export const brotli = (bytes) =>
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
   });
 
-/** A line of the table: of `bytes`, or the heading. */
-export function row(name = "", bytes, budget = {}) {
+/** A line of the table: of `bytes`, or the heading. `sizes` are those of the compressed forms. */
+export function row(name = "", bytes, sizes, budget = {}) {
   const cells = bytes
-    ? [bytes.length, of(gzip(bytes).length, budget.gzip), of(brotli(bytes).length, budget.brotli)]
+    ? [bytes.length, of(sizes.gzip, budget.gzip), of(sizes.brotli, budget.brotli)]
     : ["raw", "gzip (most)", "brotli (most)"];
   return name.padEnd(36) + cells.map((cell) => String(cell).padStart(16)).join("");
 }

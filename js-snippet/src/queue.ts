@@ -45,7 +45,7 @@ export const backoffMs = (failures: number, retryAfterSeconds: number, chance: n
   1_000 * (retryAfterSeconds + chance * 2 ** Math.min(failures, MAX_DOUBLINGS));
 
 /** Whether time can help: not where the request itself was refused. */
-export const isTemporary = (status: number) => !status || status === 408 || status === 429 || status >= 500;
+export const isTemporary = (status: number) => [0, 408, 429].includes(status) || status >= 500;
 
 /** Tells the page, on its own turn: a page's mistake is the page's. */
 export function settle(entries: Entry[], result: Result): void {
@@ -66,9 +66,8 @@ function take(): Entry[] {
 }
 
 function halve(entries: Entry[], isLast: boolean): void {
-  const half = entries.length >> 1;
-  send(entries.slice(0, half), isLast);
-  send(entries.slice(half), isLast);
+  send(entries.splice(0, entries.length >> 1), isLast);
+  send(entries, isLast);
 }
 
 function send(entries: Entry[], isLast: boolean): void {
@@ -130,7 +129,7 @@ export function add(entry: Entry, text: string): void {
 
 /** Sends all that is not known to have arrived, at once: the page may be going away. */
 export function leave(): void {
-  waiting.unshift(...[...fragile].flat());
+  for (const entries of fragile) waiting.unshift(...entries);
   fragile.clear();
   flush(true);
 }

@@ -15,7 +15,8 @@ export const words = (text = "") => text.split(/\s+/);
 
 /** The attributes of `element` whose names begin with `prefix`, under the rest of their names. */
 export function attributes(element: Element | null, prefix: string): Props {
-  const found: Props = {};
+  // Without a prototype, which a page may have filled.
+  const found = { __proto__: null } as unknown as Props;
   for (const { name, value } of element?.attributes ?? []) {
     if (name.startsWith(prefix)) found[name.slice(prefix.length)] = value;
   }
