@@ -36,9 +36,12 @@ mod tests {
     #[test]
     fn every_alias_stands_for_a_field_and_hides_none() {
         for (alias, field) in ECS_ALIASES {
-            assert!(crate::field(field).is_some(), "{field}");
+            assert!(crate::field::field(field).is_some(), "{field}");
             let root = alias.split('.').next().unwrap();
-            assert!(crate::field(root).is_none(), "{alias} would hide {root}");
+            assert!(
+                crate::field::field(root).is_none(),
+                "{alias} would hide {root}"
+            );
         }
     }
 }
