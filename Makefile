@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint deploy-check
+.PHONY: help run test chaos lint deploy-check ua-report
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -12,6 +12,9 @@ test: ## run every test, with a real broker and real engines (needs mvn, a JDK, 
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
+
+ua-report: ## print how often channels, agents and bots are right (needs Node 20)
+	enricher/rules/report
 
 lint: ## format check, clippy, rustdoc, licences, unused dependencies
 	tests/tools

@@ -19,7 +19,7 @@ use quick_cache::sync::Cache;
 
 use crate::document::{Document, Value};
 use crate::slot;
-use bot::Bot;
+pub use bot::{Bot, is_listed};
 use system::System;
 
 /// Agents kept parsed. Browsers freeze their agents, so a busy site sees a few thousand; at about

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use event::redact::Secret;
 use event::{Code, DeadLetter, Stage, header, time};
 use jiff::Timestamp;
 use stream::{Delivered, Header, Record};
 
-use crate::enrich::{self, Enriched, EnrichedEvent, Enricher, GeoOutcome, RecordContext};
+use crate::enrich::{self, Enriched, EnrichedEvent, Enricher, GeoOutcome, Outcomes, RecordContext};
 use crate::metrics::Metrics;
 
 /// A batch ready to be appended.
@@ -15,6 +16,8 @@ use crate::metrics::Metrics;
 pub(crate) struct EnrichedBatch {
     /// Enriched records and the raw ones they came from, in the order read.
     pub(crate) enriched: Vec<(Record, Delivered)>,
+    /// The same of programs whose events go to a topic of their own.
+    pub(crate) routed: Vec<(Record, Delivered)>,
     /// Records that cannot be enriched.
     pub(crate) letters: Vec<DeadLetter>,
     /// What is counted once the batch is durable.
@@ -25,7 +28,13 @@ pub(crate) struct EnrichedBatch {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) enriched: u64,
+    pub(crate) routed: u64,
     pub(crate) dropped: u64,
+    pub(crate) redacted: [u64; Secret::ALL.len()],
+    pub(crate) lookup_hit: u64,
+    pub(crate) lookup_miss: u64,
+    pub(crate) rule_matched: u64,
+    pub(crate) rule_failed: u64,
     pub(crate) geo_hit: u64,
     pub(crate) geo_miss: u64,
     pub(crate) geo_private: u64,
@@ -44,10 +53,16 @@ pub(crate) fn enrich(enricher: &Enricher, records: Vec<Delivered>) -> EnrichedBa
         match enrich_one(enricher, &delivered, now_ms) {
             Ok(Enriched::Document(event)) => {
                 batch.counts.enriched += 1;
-                batch.counts.add_geo(event.geo);
+                batch.counts.add(&event.outcomes);
                 batch
                     .enriched
                     .push((record(*event, &delivered.record), delivered));
+            }
+            Ok(Enriched::Routed(event)) => {
+                batch.counts.routed += 1;
+                batch.counts.add(&event.outcomes);
+                let routed = record(*event, &delivered.record);
+                batch.routed.push((routed, delivered));
             }
             Ok(Enriched::Dropped) => batch.counts.dropped += 1,
             Err(code) => batch.letters.push(letter(&delivered, code)),
@@ -73,8 +88,9 @@ fn enrich_one(enricher: &Enricher, delivered: &Delivered, now_ms: i64) -> Result
 /// The enriched record. Key and time are the raw record's, id and day stand beside the document so
 /// that the sink need not read it.
 fn record(event: EnrichedEvent, raw: &Record) -> Record {
+    let own_key = raw.key.clone().filter(|_| !event.replaces_key);
     Record {
-        key: Some(raw.key.clone().unwrap_or_else(|| event.key.into())),
+        key: Some(own_key.unwrap_or_else(|| event.key.into())),
         value: event.value.into(),
         headers: vec![
             (
@@ -115,8 +131,15 @@ pub(crate) fn letter_record(letter: &DeadLetter, now_ms: i64) -> Record {
 }
 
 impl Counts {
-    fn add_geo(&mut self, outcome: GeoOutcome) {
-        let count = match outcome {
+    fn add(&mut self, outcomes: &Outcomes) {
+        for (count, more) in self.redacted.iter_mut().zip(outcomes.redactions) {
+            *count += u64::from(more);
+        }
+        self.lookup_hit += u64::from(outcomes.lookups.0);
+        self.lookup_miss += u64::from(outcomes.lookups.1);
+        self.rule_matched += u64::from(outcomes.rules.0);
+        self.rule_failed += u64::from(outcomes.rules.1);
+        let count = match outcomes.geo {
             GeoOutcome::None => &mut self.geo_none,
             GeoOutcome::Private => &mut self.geo_private,
             GeoOutcome::Miss => &mut self.geo_miss,
@@ -128,7 +151,15 @@ impl Counts {
     /// Counts a batch that is durable.
     pub(crate) fn add_to(&self, metrics: &Metrics) {
         metrics.enriched.inc_by(self.enriched);
+        metrics.routed.inc_by(self.routed);
         metrics.dropped.inc_by(self.dropped);
+        for (counter, count) in metrics.redacted.iter().zip(self.redacted) {
+            counter.inc_by(count);
+        }
+        metrics.lookup_hit.inc_by(self.lookup_hit);
+        metrics.lookup_miss.inc_by(self.lookup_miss);
+        metrics.rule_matched.inc_by(self.rule_matched);
+        metrics.rule_failed.inc_by(self.rule_failed);
         metrics.geo_hit.inc_by(self.geo_hit);
         metrics.geo_miss.inc_by(self.geo_miss);
         metrics.geo_private.inc_by(self.geo_private);

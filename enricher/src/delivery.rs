@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use event::Code;
+use event::{Code, DeadLetter};
 use jiff::Timestamp;
 use runtime::{Backoff, Component, Shutdown};
-use stream::{AppendError, Record, Stream};
+use stream::{AppendError, Delivered, Record, Stream};
 
 use crate::batch::{self, Counts, EnrichedBatch};
 
@@ -17,6 +17,7 @@ use crate::batch::{self, Counts, EnrichedBatch};
 pub(crate) struct Output {
     pub(crate) stream: Arc<dyn Stream>,
     pub(crate) enriched_topic: String,
+    pub(crate) bot_topic: String,
     pub(crate) dead_topic: String,
     pub(crate) health: Component,
     pub(crate) dead_health: Component,
@@ -38,25 +39,17 @@ pub(crate) enum Abandoned {
 /// When shutdown or the closing of the stream came first; nothing of it may be committed.
 pub(crate) async fn deliver(output: Output, batch: EnrichedBatch) -> Result<Counts, Abandoned> {
     let EnrichedBatch {
-        mut enriched,
+        enriched,
+        routed,
         mut letters,
         mut counts,
     } = batch;
-    let mut backoff = Backoff::default();
-    while !enriched.is_empty() {
-        let records = enriched.iter().map(|(record, _)| record.clone()).collect();
-        match append(&output, &output.enriched_topic, records, &output.health).await? {
-            Tried::Durable => break,
-            Tried::Refused(index) if index < enriched.len() => {
-                let (_, raw) = enriched.remove(index);
-                letters.push(batch::letter(&raw, Code::EventTooLarge));
-                counts.enriched -= 1;
-            }
-            Tried::Refused(_) | Tried::Away => wait(&mut backoff, &output.shutdown).await?,
-        }
-    }
+    let refused = append_all(&output, &output.enriched_topic, enriched, &mut letters).await?;
+    counts.enriched -= refused;
+    let refused = append_all(&output, &output.bot_topic, routed, &mut letters).await?;
+    counts.routed -= refused;
     output.health.ready();
-    backoff.reset();
+    let mut backoff = Backoff::default();
     while !letters.is_empty() {
         let now_ms = Timestamp::now().as_millisecond();
         let records = letters
@@ -81,6 +74,31 @@ pub(crate) async fn deliver(output: Output, batch: EnrichedBatch) -> Result<Coun
         *counts.dead.entry(letter.code).or_default() += 1;
     }
     Ok(counts)
+}
+
+/// Appends records until they are durable; those that are refused for good become letters, and are
+/// counted.
+async fn append_all(
+    output: &Output,
+    topic: &str,
+    mut left: Vec<(Record, Delivered)>,
+    letters: &mut Vec<DeadLetter>,
+) -> Result<u64, Abandoned> {
+    let mut refused = 0;
+    let mut backoff = Backoff::default();
+    while !left.is_empty() {
+        let records = left.iter().map(|(record, _)| record.clone()).collect();
+        match append(output, topic, records, &output.health).await? {
+            Tried::Durable => break,
+            Tried::Refused(index) if index < left.len() => {
+                let (_, raw) = left.remove(index);
+                letters.push(batch::letter(&raw, Code::EventTooLarge));
+                refused += 1;
+            }
+            Tried::Refused(_) | Tried::Away => wait(&mut backoff, &output.shutdown).await?,
+        }
+    }
+    Ok(refused)
 }
 
 enum Tried {

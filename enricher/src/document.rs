@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use event::FIELDS;
 use jiff::Timestamp;
 
-use crate::slot::Slot;
+use crate::slot::{self, Slot};
 
 /// The value of one slot.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -127,6 +127,18 @@ impl<'a> Document<'a> {
         if let Some(text) = text {
             self.set_text(slot, text);
         }
+    }
+
+    /// Notes that a member's value did not fit.
+    pub(crate) fn add_invalid(&mut self, name: &'a str) {
+        let mut invalid = match self.take(slot::INVALID_FIELDS) {
+            Value::List(invalid) => invalid,
+            _ => Vec::new(),
+        };
+        if let Err(place) = invalid.binary_search_by(|known| (**known).cmp(name)) {
+            invalid.insert(place, name.into());
+        }
+        self.set(slot::INVALID_FIELDS, Value::List(invalid));
     }
 
     /// Empties a slot.

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use event::redact::{self, Counts as Redactions};
 use event::{Code, index, limits};
 use jiff::Timestamp;
 use stream::Position;
@@ -17,9 +19,17 @@ use crate::agent::{self, Agent, AgentParser, Agents, WootheeParser, bot};
 use crate::clock::Clock;
 use crate::config::{Bots, Config, IpPolicy};
 use crate::consent::Gate;
+use crate::datacentre::Datacentres;
 use crate::document::{Document, Value, read, repair, write};
+use crate::duplicate::Duplicates;
 use crate::geo::{self, Databases, Outcome};
+use crate::lookup::{self, Lookup};
+use crate::reload::{File, Reload};
+use crate::rule::{self, Rule};
+use crate::scrub::Scrub;
+use crate::scrub::pseudonym::Pseudonyms;
 use crate::slot::{self, Slot};
+use crate::source::own::Own;
 use crate::source::{self, tables::RULES_VERSION};
 
 /// Where a record lies and when it was written.
@@ -38,6 +48,8 @@ pub struct RecordContext<'a> {
 pub enum Enriched {
     /// A document.
     Document(Box<EnrichedEvent>),
+    /// A program's event, which settings send to a topic of its own.
+    Routed(Box<EnrichedEvent>),
     /// Settings say that it is not kept.
     Dropped,
 }
@@ -53,8 +65,23 @@ pub struct EnrichedEvent {
     pub day: String,
     /// What the record's key is where the raw record has none.
     pub key: String,
-    /// What came of the GeoIP look-up.
+    /// Whether the raw record's key is an id that was replaced, so that it may not be used.
+    pub replaces_key: bool,
+    /// What came of the steps, for the metrics.
+    pub outcomes: Outcomes,
+}
+
+/// What came of the steps of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Of the GeoIP look-up.
     pub geo: GeoOutcome,
+    /// What was taken out of texts, by kind.
+    pub redactions: Redactions,
+    /// Look-ups in the user's tables that found a row, and that found none.
+    pub lookups: (u32, u32),
+    /// Rules that changed the event, and that failed.
+    pub rules: (u32, u32),
 }
 
 /// What came of a GeoIP look-up.
@@ -76,15 +103,22 @@ pub struct Enricher {
     pub(crate) config: Config,
     pub(crate) agents: Agents,
     pub(crate) databases: Arc<ArcSwap<Databases>>,
+    pub(crate) own: Option<Arc<File<Own>>>,
+    pub(crate) datacentres: Datacentres,
+    lookups: Vec<Lookup>,
+    rules: Vec<Rule>,
+    duplicates: Option<Duplicates>,
+    pub(crate) scrub: Scrub,
+    pseudonyms: Option<Pseudonyms>,
     dropped_slots: Vec<Slot>,
     dropped_props: Vec<String>,
 }
 
 impl Enricher {
-    /// Opens the GeoIP files and makes the tables.
+    /// Opens the files that the settings name and makes the tables.
     ///
     /// # Errors
-    /// When a GeoIP file cannot be used; names the setting.
+    /// When a file or a rule cannot be used; names the setting.
     pub fn new(config: Config) -> anyhow::Result<Self> {
         Self::with_parser(config, Box::new(WootheeParser))
     }
@@ -96,13 +130,31 @@ impl Enricher {
     pub fn with_parser(config: Config, parser: Box<dyn AgentParser>) -> anyhow::Result<Self> {
         let databases = Databases::open(&config.geoip)?;
         let (dropped_slots, dropped_props) = config.dropped();
+        let own = config.rules_file.as_deref();
+        let own = own.map(|path| File::open(path, Own::read).context("[enricher] rules_file"));
+        let lookups = config.lookups.iter().map(Lookup::open);
+        let rules = config.rules.iter().map(Rule::new);
         Ok(Self {
+            own: own.transpose()?.map(Arc::new),
+            datacentres: Datacentres::new(&config.datacentre_as)?,
+            lookups: lookups.collect::<anyhow::Result<_>>()?,
+            rules: rules.collect::<anyhow::Result<_>>()?,
+            duplicates: Duplicates::new(config.duplicate_window),
+            scrub: Scrub::new(&config.privacy),
+            pseudonyms: Pseudonyms::new(&config.privacy),
             config,
             agents: Agents::new(parser),
             databases: Arc::new(ArcSwap::from_pointee(databases)),
             dropped_slots,
             dropped_props,
         })
+    }
+
+    /// The tables in files that are looked at for changes.
+    pub(crate) fn files(&self) -> Vec<Arc<dyn Reload>> {
+        let own = self.own.iter().map(|file| file.clone() as Arc<dyn Reload>);
+        let lookups = self.lookups.iter().map(|lookup| lookup.file.clone() as _);
+        own.chain(lookups).collect()
     }
 
     fn drop_fields(&self, document: &mut Document<'_>) {
@@ -146,44 +198,132 @@ pub fn enrich(
     repair::repair(&mut document);
     clock.apply(&mut document);
 
-    let hints = Hints::read(&document);
-    agent = parse_agent(enricher, &document, hints.as_ref());
-    if let Some(agent) = &agent {
-        agent::apply(&mut document, agent);
-    }
-    if let Some(is_mobile) = hints.as_ref().and_then(Hints::is_mobile) {
-        document.set(slot::DEVICE_IS_MOBILE, Value::Boolean(is_mobile));
-    }
+    let (hints, is_server);
+    let is_bot = if was_enriched {
+        // What the steps read may be cut since; what they found stands.
+        place = Outcome::None;
+        *document.value(slot::IS_BOT) == Value::Boolean(true)
+    } else {
+        hints = Hints::read(&document);
+        is_server = self::is_server(&document, &config.server_libs);
+        agent = match is_server {
+            true => None,
+            false => parse_agent(enricher, &document, hints.as_ref()),
+        };
+        if let Some(agent) = &agent {
+            agent::apply(&mut document, agent);
+        }
+        if let Some(is_mobile) = hints.as_ref().and_then(Hints::is_mobile) {
+            document.set(slot::DEVICE_IS_MOBILE, Value::Boolean(is_mobile));
+        }
 
-    place = look_up(enricher, &document, was_enriched);
-    geo::apply(&mut document, &place);
+        place = look_up(enricher, &document);
+        geo::apply(&mut document, &place, gate == Gate::Anonymize);
 
-    page = document.kept_text(slot::PAGE_URL);
-    referrer = document.kept_text(slot::REFERER_URL);
-    let is_spam = source::apply(&mut document, page.as_deref(), referrer.as_deref());
+        page = document.kept_text(slot::PAGE_URL);
+        referrer = document.kept_text(slot::REFERER_URL);
+        let own = enricher.own.as_ref().map(|file| file.load());
+        let own = own.as_ref().map(|own| &***own);
+        let is_spam = source::apply(&mut document, page.as_deref(), referrer.as_deref(), own);
 
-    let bot = agent.as_deref().and_then(|agent| agent.bot.as_ref());
-    let is_webdriver = hints.is_some_and(|hints| hints.is_webdriver);
-    let is_bot = bot::apply(&mut document, bot, is_webdriver, is_spam);
+        let bot = agent.as_deref().and_then(|agent| agent.bot.as_ref());
+        let signs = bot::Signs {
+            is_webdriver: hints.is_some_and(|hints| hints.is_webdriver),
+            is_spam,
+            is_datacentre: is_datacentre(enricher, &document),
+            is_server,
+        };
+        set_email_domain(&mut document);
+        bot::apply(&mut document, bot, signs)
+    };
     if is_bot && config.bots == Bots::Drop {
         return Ok(Enriched::Dropped);
     }
 
-    set_email_domain(&mut document);
+    let mut outcomes = Outcomes {
+        geo: GeoOutcome::of(&place),
+        redactions: Redactions::default(),
+        lookups: (0, 0),
+        rules: (0, 0),
+    };
+    // These were done to an event that was enriched before.
+    if !was_enriched {
+        if let Some(duplicates) = &enricher.duplicates {
+            duplicates.apply(&mut document, &id, clock.received);
+        }
+        complete(enricher, &mut document, &mut outcomes);
+        if apply_rules(enricher, &mut document, &mut outcomes) == rule::Outcome::Dropped {
+            return Ok(Enriched::Dropped);
+        }
+        if let Some(pseudonyms) = &enricher.pseudonyms {
+            pseudonyms.apply(&mut document);
+        }
+    }
+    outcomes.redactions = enricher.scrub.apply(&mut document, was_enriched);
     keep_address(&mut document, config.privacy.ip, gate);
     document.set(slot::ENRICHED_AT, Value::Time(at(context.now_ms)));
     document.set_text(slot::WEIR_VERSION, env!("CARGO_PKG_VERSION"));
     document.set_text(slot::RULES_VERSION, RULES_VERSION);
     let key = key(&document, &id);
     enricher.drop_fields(&mut document);
-    Ok(Enriched::Document(Box::new(EnrichedEvent {
+    let event = Box::new(EnrichedEvent {
         // What enrichment adds is about 700 bytes.
         value: write::json(&document, raw.len() + 1_024),
         id,
         day,
         key,
-        geo: GeoOutcome::of(&place),
-    })))
+        replaces_key: enricher
+            .pseudonyms
+            .as_ref()
+            .is_some_and(Pseudonyms::has_key),
+        outcomes,
+    });
+    Ok(match is_bot && config.bots == Bots::Route {
+        true => Enriched::Routed(event),
+        false => Enriched::Document(event),
+    })
+}
+
+/// Whether a server sent the event for a visitor.
+fn is_server(document: &Document<'_>, libs: &[String]) -> bool {
+    let lib = document.text(slot::LIB);
+    lib.is_some_and(|lib| libs.iter().any(|server| lib.starts_with(&**server)))
+}
+
+fn is_datacentre(enricher: &Enricher, document: &Document<'_>) -> bool {
+    let is_listed = match document.value(slot::AS_NUMBER) {
+        Value::Long(number) => enricher.datacentres.has(*number),
+        _ => false,
+    };
+    is_listed || document.text(slot::IP_KIND) == Some("hosting")
+}
+
+/// Completes the event from the user's tables.
+fn complete(enricher: &Enricher, document: &mut Document<'_>, outcomes: &mut Outcomes) {
+    for lookup in &enricher.lookups {
+        match lookup.apply(document) {
+            lookup::Outcome::Hit => outcomes.lookups.0 += 1,
+            lookup::Outcome::Miss => outcomes.lookups.1 += 1,
+            lookup::Outcome::None => {}
+        }
+    }
+}
+
+/// Applies the user's rules in order; tells whether one drops the event.
+fn apply_rules(
+    enricher: &Enricher,
+    document: &mut Document<'_>,
+    outcomes: &mut Outcomes,
+) -> rule::Outcome {
+    for rule in &enricher.rules {
+        match rule.apply(document) {
+            rule::Outcome::Dropped => return rule::Outcome::Dropped,
+            rule::Outcome::Matched => outcomes.rules.0 += 1,
+            rule::Outcome::Failed => outcomes.rules.1 += 1,
+            rule::Outcome::Passed => {}
+        }
+    }
+    rule::Outcome::Passed
 }
 
 /// The event's name is the one member that every event must have.
@@ -227,7 +367,8 @@ fn identify(
         config.max_event_age,
     );
     let id = match sent {
-        Some(sent) if index::is_fit_id(&sent) => sent,
+        // An address of a person is no id: ids are in headers and logs of other programs.
+        Some(sent) if index::is_fit_id(&sent) && !redact::has_email(&sent) => sent,
         Some(unfit) => {
             let id = index::derived_id(unfit.as_bytes()).to_string();
             document.set_text(slot::EVENT_ID_ORIGINAL, unfit);
@@ -252,11 +393,7 @@ fn parse_agent(
     }
 }
 
-fn look_up(enricher: &Enricher, document: &Document<'_>, was_enriched: bool) -> Outcome {
-    // The address of an enriched event is cut; its place was found before that.
-    if was_enriched && document.text(slot::GEO_SOURCE) == Some("ip") {
-        return Outcome::None;
-    }
+fn look_up(enricher: &Enricher, document: &Document<'_>) -> Outcome {
     match document.value(slot::IP_ADDRESS) {
         Value::Address(address) => enricher.databases.load().lookup(*address),
         _ => Outcome::None,

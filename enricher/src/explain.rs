@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use event::redact::Secret;
+
 use crate::address;
+use crate::document::Document;
 use crate::enrich::Enricher;
 use crate::geo::Outcome;
 use crate::link::{self, Link};
+use crate::slot;
 use crate::source::{self, Signals, tables, token::Source};
 
 /// What is asked.
@@ -25,7 +29,7 @@ pub struct Question<'a> {
 /// One field that a step would set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The step: source, agent or geo.
+    /// The step: agent, geo, source or privacy.
     pub step: &'static str,
     /// The field.
     pub field: &'static str,
@@ -46,7 +50,8 @@ pub fn explain(enricher: &Enricher, question: &Question<'_>) -> Vec<Finding> {
         explain_ip(enricher, ip, &mut findings);
     }
     if question.url.is_some() || question.referrer.is_some() {
-        explain_source(question, &mut findings);
+        explain_source(enricher, question, &mut findings);
+        explain_privacy(enricher, question, &mut findings);
     }
     findings
 }
@@ -151,6 +156,21 @@ fn explain_ip(enricher: &Enricher, ip: IpAddr, findings: &mut Vec<Finding>) {
         };
         add(findings, "geo", field, value.unwrap_or_default(), reason);
     }
+    let listed = place
+        .as_number
+        .filter(|number| enricher.datacentres.has(i64::from(*number)));
+    let (kind, reason) = match (listed, place.ip_kind) {
+        (Some(number), _) => (
+            "asn_dc",
+            format!("AS{number} is in [enricher] datacentre_as"),
+        ),
+        (None, Some(kind)) => (kind, "Anonymous-IP record of the address".to_owned()),
+        (None, None) => (
+            "",
+            "no sign of a data centre, a relay or a proxy".to_owned(),
+        ),
+    };
+    add(findings, "geo", "ip_kind", kind, reason);
     let policy = enricher.config.privacy.ip;
     let kept = address::keep(ip, policy).map(|address| address.to_string());
     let reason = format!("[privacy] ip is {policy:?} after the look-up");
@@ -163,8 +183,10 @@ fn explain_ip(enricher: &Enricher, ip: IpAddr, findings: &mut Vec<Finding>) {
     );
 }
 
-fn explain_source(question: &Question<'_>, findings: &mut Vec<Finding>) {
-    let signals = signals(question);
+fn explain_source(enricher: &Enricher, question: &Question<'_>, findings: &mut Vec<Finding>) {
+    let own = enricher.own.as_ref().map(|file| file.load());
+    let mut signals = signals(question);
+    signals.own = own.as_ref().map(|own| &***own);
     let source = Source::resolve(&signals);
     let found = source::attribute(&signals);
     let origin = format!("{:?}", source.origin).to_lowercase();
@@ -210,7 +232,7 @@ fn explain_source(question: &Question<'_>, findings: &mut Vec<Finding>) {
         found.category.name(),
         reason,
     );
-    let channel = found.channel.map(source::channel::Channel::name);
+    let channel = found.channel.as_deref();
     add(
         findings,
         "source",
@@ -218,6 +240,37 @@ fn explain_source(question: &Question<'_>, findings: &mut Vec<Finding>) {
         channel.unwrap_or_default(),
         found.reason,
     );
+}
+
+/// What is kept of the addresses.
+fn explain_privacy(enricher: &Enricher, question: &Question<'_>, findings: &mut Vec<Finding>) {
+    for (slot, sent) in [
+        (slot::PAGE_URL, question.url),
+        (slot::REFERER_URL, question.referrer),
+    ] {
+        let Some(sent) = sent else { continue };
+        let mut document = Document::default();
+        document.set_text(slot, sent);
+        let counts = enricher.scrub.apply(&mut document, false);
+        let found: Vec<String> = Secret::ALL
+            .iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+            .map(|(secret, count)| format!("{} {count}", secret.name()))
+            .collect();
+        let mut reason = match document.text(slot) {
+            None => "no address of a page".to_owned(),
+            Some(kept) if kept == sent => "kept as it is".to_owned(),
+            Some(_) => {
+                format!("[privacy] query is {:?}", enricher.config.privacy.query).to_lowercase()
+            }
+        };
+        if !found.is_empty() {
+            reason.push_str(&format!("; taken out: {}", found.join(", ")));
+        }
+        let kept = document.text(slot).unwrap_or_default().to_owned();
+        add(findings, "privacy", slot.field().name, kept, reason);
+    }
 }
 
 fn signals<'a>(question: &Question<'a>) -> Signals<'a> {
@@ -252,7 +305,7 @@ mod tests {
     fn every_step_says_what_and_why() {
         let enricher = Enricher::new(Config::default()).unwrap();
         let question = Question {
-            url: Some("https://shop.example/?utm_source=fb&utm_medium=cpc&gclid=1"),
+            url: Some("https://shop.example/u/jo@b.example?utm_source=fb&utm_medium=cpc&gclid=1"),
             referrer: Some("https://l.facebook.com/"),
             agent: Some("Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)"),
             ip: Some("192.0.2.1".parse().unwrap()),
@@ -267,6 +320,12 @@ mod tests {
         assert_eq!(value("ip_address"), Some("192.0.2.0"));
         assert_eq!(value("source_category"), Some("social_media"));
         assert_eq!(value("channel"), Some("Paid Search"));
+        assert_eq!(
+            value("page_url"),
+            Some(
+                "https://shop.example/u/[redacted:email]?utm_source=fb&utm_medium=cpc&gclid=removed"
+            )
+        );
         assert!(findings.iter().all(|finding| !finding.reason.is_empty()));
     }
 }

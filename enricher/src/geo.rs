@@ -39,13 +39,16 @@ pub(crate) enum Kind {
     City,
     Country,
     Asn,
+    Anonymous,
 }
 
 impl Kind {
     /// Reads the kind from the type in a file's metadata, such as `GeoLite2-City`.
     fn of(database_type: &str) -> Option<Self> {
         let has = |word: &str| database_type.contains(word);
-        if has("City") || has("Enterprise") || has("Insights") {
+        if has("Anonymous") {
+            Some(Self::Anonymous)
+        } else if has("City") || has("Enterprise") || has("Insights") {
             Some(Self::City)
         } else if has("Country") {
             Some(Self::Country)
@@ -76,7 +79,7 @@ impl Database {
         let reader = Reader::from_source(bytes).context("not a MaxMind database")?;
         let database_type = reader.metadata().database_type.clone();
         let Some(kind) = Kind::of(&database_type) else {
-            bail!("of type {database_type:?}; City, Country and ASN files are read");
+            bail!("of type {database_type:?}; City, Country, ASN and Anonymous-IP files are read");
         };
         reader.verify().context("damaged")?;
         let built = SystemTime::UNIX_EPOCH + Duration::from_secs(reader.metadata().build_epoch);
@@ -114,6 +117,19 @@ impl Database {
         self.places.insert(offset, place.clone());
         Some(place)
     }
+}
+
+/// Verifies a GeoIP file as a whole; returns its type and when it was built.
+///
+/// # Errors
+/// When it could not serve; names the path.
+pub fn verify_geoip(path: &Path) -> anyhow::Result<String> {
+    let database = Database::open(path)?;
+    let metadata = database.reader.metadata();
+    let built = i64::try_from(metadata.build_epoch).unwrap_or(i64::MAX);
+    let built = jiff::Timestamp::from_second(built).unwrap_or_default();
+    let kind = &metadata.database_type;
+    Ok(format!("{kind}, built {}", built.strftime("%Y-%m-%d")))
 }
 
 /// Says whether a file could serve.
@@ -187,8 +203,9 @@ pub(crate) enum Outcome {
     Hit(Arc<Place>),
 }
 
-/// The step: a place replaces what the event says; without one the event's own values hold.
-pub(crate) fn apply<'a>(document: &mut Document<'a>, outcome: &'a Outcome) {
+/// The step: a place replaces what the event says; without one the event's own values hold. A
+/// coarse one is rounded to about ten kilometres.
+pub(crate) fn apply<'a>(document: &mut Document<'a>, outcome: &'a Outcome, is_coarse: bool) {
     if let Outcome::Hit(place) = outcome {
         // A partial answer (a country alone) must not be completed by a claimed city.
         if place.country.is_some() {
@@ -216,6 +233,14 @@ pub(crate) fn apply<'a>(document: &mut Document<'a>, outcome: &'a Outcome) {
             document.set(slot::AS_NUMBER, Value::Long(i64::from(number)));
         }
         document.set_known(slot::AS_NAME, place.as_name.as_deref());
+        document.set_known(slot::IP_KIND, place.ip_kind);
+    }
+    if is_coarse {
+        for slot in [slot::GEO_LATITUDE, slot::GEO_LONGITUDE] {
+            if let Some(degrees) = document.double(slot) {
+                document.set(slot, Value::Double((degrees * 10.0).round() / 10.0));
+            }
+        }
     }
     let own = (
         document.double(slot::GEO_LATITUDE),

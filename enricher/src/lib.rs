@@ -6,7 +6,10 @@
 //! - [`config`] holds the settings
 //! - `stage` is the loop: poll, enrich, append, commit; `batch` and `delivery` are its parts
 //! - [`enrich()`] is all steps over one event, in their order:
-//!   `consent`, `clock`, [`agent`], `geo`, `source`, `address`
+//!   `consent`, `clock`, [`agent`], `geo`, `source`, `duplicate`, `lookup`, `rule`,
+//!   `scrub`, `address`
+//! - `datacentre` knows whose networks are machines'
+//! - `reload` takes tables anew when their files change
 //! - `document` is the event as the steps see it, and `slot` names its fields
 //! - `link` takes addresses of pages apart
 //! - [`explain()`] says what each step finds, and why
@@ -18,20 +21,26 @@ mod batch;
 mod clock;
 pub mod config;
 mod consent;
+mod datacentre;
 mod delivery;
 mod document;
+mod duplicate;
 mod enrich;
 mod explain;
 mod geo;
 mod link;
+mod lookup;
 mod metrics;
+mod reload;
+mod rule;
+mod scrub;
 mod slot;
 mod source;
 mod stage;
 
 pub use agent::{Agent, AgentParser};
 pub use config::Config;
-pub use enrich::{Enriched, EnrichedEvent, Enricher, GeoOutcome, RecordContext, enrich};
+pub use enrich::{Enriched, EnrichedEvent, Enricher, GeoOutcome, Outcomes, RecordContext, enrich};
 pub use explain::{Finding, Question, explain};
-pub use geo::Place;
+pub use geo::{Place, verify_geoip};
 pub use stage::run;

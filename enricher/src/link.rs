@@ -4,7 +4,7 @@
 //! What has no sensible host has none.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use percent_encoding::percent_decode;
 
@@ -29,11 +29,10 @@ pub(crate) struct Link<'a> {
 impl<'a> Link<'a> {
     /// Takes `text` apart; `None` where it has no host.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        let text = text.trim();
-        let colon = memchr::memchr(b':', text.as_bytes()).unwrap_or(0);
-        let rest = match text[colon..].strip_prefix("://") {
-            Some(rest) if is_scheme(&text[..colon]) => rest,
-            _ => text.strip_prefix("//").unwrap_or(text),
+        let (scheme, rest) = scheme(text.trim());
+        let rest = match scheme {
+            Some(_) => rest,
+            None => rest.strip_prefix("//").unwrap_or(rest),
         };
         let end = rest
             .bytes()
@@ -56,6 +55,15 @@ impl<'a> Link<'a> {
             .split(['&', ';'])
             .filter_map(|pair| pair.split_once('='))
             .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+    }
+}
+
+/// The scheme of an address that has one with `://`, and what follows.
+pub(crate) fn scheme(text: &str) -> (Option<&str>, &str) {
+    let colon = memchr::memchr(b':', text.as_bytes()).unwrap_or(0);
+    match text[colon..].strip_prefix("://") {
+        Some(rest) if is_scheme(&text[..colon]) => (Some(&text[..colon]), rest),
+        _ => (None, text),
     }
 }
 
@@ -98,7 +106,11 @@ fn is_scheme(text: &str) -> bool {
 fn host(authority: &str) -> Option<Cow<'_, str>> {
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.starts_with('[') {
-        true => &host[..=host.find(']')?],
+        true => {
+            let end = host.find(']')?;
+            host[1..end].parse::<Ipv6Addr>().ok()?;
+            &host[..=end]
+        }
         false => host.split(':').next().unwrap_or_default(),
     };
     let host = host.trim_end_matches('.');
@@ -169,6 +181,7 @@ mod tests {
             "word",
             "http://a b.c/",
             "data:text/html,x",
+            "https://[redacted:email]/",
         ] {
             check(text, None);
         }

@@ -1,6 +1,7 @@
 //! What the enricher counts.
 
 use event::Stage;
+use event::redact::Secret;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -23,6 +24,18 @@ pub(crate) struct Metrics {
     pub(crate) geo_private: Counter,
     /// Events without an address to look up.
     pub(crate) geo_none: Counter,
+    /// Events of programs that went to a topic of their own.
+    pub(crate) routed: Counter,
+    /// What was taken out of texts, in the order of [`Secret::ALL`].
+    pub(crate) redacted: [Counter; Secret::ALL.len()],
+    /// Look-ups in the user's tables that found a row.
+    pub(crate) lookup_hit: Counter,
+    /// Look-ups in the user's tables that found none.
+    pub(crate) lookup_miss: Counter,
+    /// Rules that changed an event.
+    pub(crate) rule_matched: Counter,
+    /// Rules whose expression failed or took too long.
+    pub(crate) rule_failed: Counter,
     /// Seconds since the oldest GeoIP file was built.
     pub(crate) geo_age: Gauge,
     /// Records not yet read.
@@ -35,23 +48,49 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SecretLabels {
+    kind: &'static str,
+}
+
 impl Metrics {
     /// Registers the metrics.
     pub(crate) fn new(registry: &runtime::Metrics) -> Self {
         let events = Family::<OutcomeLabels, Counter>::default();
         let geo = Family::<OutcomeLabels, Counter>::default();
+        let lookups = Family::<OutcomeLabels, Counter>::default();
+        let rules = Family::<OutcomeLabels, Counter>::default();
+        let redactions = Family::<SecretLabels, Counter>::default();
         let geo_age = Gauge::default();
         registry.register(|r| {
             let help = "Events by what became of them.";
             r.register("weir_enricher_events", help, events.clone());
             let help = "GeoIP look-ups by what they found.";
             r.register("weir_enricher_geo", help, geo.clone());
+            let help = "Look-ups in own tables by what they found.";
+            r.register("weir_enricher_lookups", help, lookups.clone());
+            let help = "Own rules that changed an event or failed.";
+            r.register("weir_enricher_rules", help, rules.clone());
+            let help = "What was taken out of texts, by kind.";
+            r.register("weir_enricher_redactions", help, redactions.clone());
             let help = "Seconds since the oldest GeoIP file was built.";
             r.register("weir_enricher_geo_age_seconds", help, geo_age.clone());
         });
         let event = |outcome| events.get_or_create_owned(&OutcomeLabels { outcome });
         let place = |outcome| geo.get_or_create_owned(&OutcomeLabels { outcome });
+        let lookup = |outcome| lookups.get_or_create_owned(&OutcomeLabels { outcome });
+        let rule = |outcome| rules.get_or_create_owned(&OutcomeLabels { outcome });
+        let redacted = |secret: Secret| {
+            let kind = secret.name();
+            redactions.get_or_create_owned(&SecretLabels { kind })
+        };
         Self {
+            routed: event("routed"),
+            redacted: Secret::ALL.map(redacted),
+            lookup_hit: lookup("hit"),
+            lookup_miss: lookup("miss"),
+            rule_matched: rule("matched"),
+            rule_failed: rule("failed"),
             enriched: event("enriched"),
             dead_lettered: event("dead_lettered"),
             dropped: event("dropped"),

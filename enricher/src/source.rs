@@ -1,10 +1,12 @@
 //! Where a visit came from: the source, what kind of site it is, and the acquisition channel.
 //!
 //! - `tables` holds the rules as data
+//! - `own` are the site's own rules, which come first
 //! - `token` finds the one source among campaign tags, click ids and the referrer
 //! - `channel` names the channel, in the order and the names of Google Analytics 4
 
 pub(crate) mod channel;
+pub(crate) mod own;
 pub(crate) mod tables;
 pub(crate) mod token;
 
@@ -14,6 +16,7 @@ use crate::document::{Document, Value};
 use crate::link::{self, Link};
 use crate::slot::{self, Slot};
 use channel::Channel;
+use own::{Landing, Own};
 use token::{Origin, Source};
 
 /// What kind of site sent a visit. The names are stable.
@@ -99,6 +102,10 @@ pub(crate) struct Signals<'a> {
     pub(crate) fallback: Option<Cow<'a, str>>,
     /// The strongest click id in the page's query.
     pub(crate) click: Option<tables::Click>,
+    /// The site's own rules.
+    pub(crate) own: Option<&'a Own>,
+    /// The site, by whose name own rules may be told apart.
+    pub(crate) site: Option<&'a str>,
 }
 
 impl<'a> Signals<'a> {
@@ -127,7 +134,7 @@ impl<'a> Signals<'a> {
 pub(crate) struct Attribution {
     pub(crate) category: Category,
     /// `None` within a visit: an internal page view belongs to the channel of its landing page.
-    pub(crate) channel: Option<Channel>,
+    pub(crate) channel: Option<Cow<'static, str>>,
     /// Which rule decided, such as `medium:cpc+source:google`.
     pub(crate) reason: String,
     pub(crate) click_network: Option<&'static str>,
@@ -143,6 +150,10 @@ pub(crate) fn attribute(signals: &Signals<'_>) -> Attribution {
         Origin::None => channel.map_or(source.category, Channel::implied),
         _ => source.category,
     };
+    let (channel, reason) = match own_channel(signals, &source, category) {
+        Some((channel, reason)) => (Some(Cow::Owned(channel)), reason),
+        None => (channel.map(|channel| channel.name().into()), reason),
+    };
     Attribution {
         category,
         channel,
@@ -152,13 +163,37 @@ pub(crate) fn attribute(signals: &Signals<'_>) -> Attribution {
     }
 }
 
+/// The channel that the site's own rules name, and which rule does.
+fn own_channel(
+    signals: &Signals<'_>,
+    source: &Source,
+    category: Category,
+) -> Option<(String, String)> {
+    let own = signals.own?;
+    let normal = |tag: &Option<Cow<'_, str>>| {
+        let text = tag.as_deref().and_then(token::normal);
+        text.map(Cow::into_owned).unwrap_or_default()
+    };
+    let landing = Landing {
+        site: signals.site,
+        source: &source.token,
+        medium: &normal(&signals.utm_medium),
+        campaign: &normal(&signals.utm_campaign),
+        category,
+    };
+    let (channel, number) = own.channel(&landing)?;
+    Some((channel.to_owned(), format!("own:{number}")))
+}
+
 /// The step: fills campaign tags and hosts from the addresses and sets what attribution found.
 /// Returns whether the referrer is known for spam.
 pub(crate) fn apply<'a>(
     document: &mut Document<'a>,
     page: Option<&'a str>,
     referrer: Option<&'a str>,
+    own: Option<&Own>,
 ) -> bool {
+    let site = document.kept_text(slot::SITE);
     let mut signals = Signals {
         page: page.and_then(Link::parse),
         referrer: referrer.and_then(Link::parse),
@@ -168,22 +203,32 @@ pub(crate) fn apply<'a>(
     signals.utm_source = document.kept_text(slot::UTM_SOURCE);
     signals.utm_medium = document.kept_text(slot::UTM_MEDIUM);
     signals.utm_campaign = document.kept_text(slot::UTM_CAMPAIGN);
-    let found = attribute(&signals);
+    // Taken first, for what follows lives no longer than the rules.
+    let page = signals
+        .page
+        .as_ref()
+        .map(|page| (page.host.clone(), page.path));
+    let referrer_host = signals.referrer.as_ref().map(|link| link.host.clone());
+    let found = attribute(&Signals {
+        own,
+        site: site.as_deref(),
+        ..signals
+    });
     document.set_text(slot::SOURCE_CATEGORY, found.category.name());
     match found.channel {
-        Some(channel) => document.set_text(slot::CHANNEL, channel.name()),
+        Some(channel) => document.set_text(slot::CHANNEL, channel),
         None => document.clear(slot::CHANNEL),
     }
     document.set_text(slot::CHANNEL_REASON, found.reason);
     document.set_known(slot::CLICK_NETWORK, found.click_network);
-    if let Some(page) = signals.page {
-        if !document.has(slot::PAGE_URL_PATH) && !page.path.is_empty() {
-            document.set_text(slot::PAGE_URL_PATH, page.path);
+    if let Some((host, path)) = page {
+        if !document.has(slot::PAGE_URL_PATH) && !path.is_empty() {
+            document.set_text(slot::PAGE_URL_PATH, path);
         }
-        document.set_text(slot::PAGE_HOST, page.host);
+        document.set_text(slot::PAGE_HOST, host);
     }
-    if let Some(referrer) = signals.referrer {
-        document.set_text(slot::REFERER_HOST, referrer.host);
+    if let Some(host) = referrer_host {
+        document.set_text(slot::REFERER_HOST, host);
     }
     found.is_spam
 }

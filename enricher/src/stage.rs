@@ -17,12 +17,13 @@ use runtime::{Backoff, Component, Runtime, Shutdown};
 use stream::{Batch, Consumer, Start, Stream, StreamError, TopicPartition};
 use tokio::time::Instant;
 
-use crate::Config;
 use crate::batch::{self, Counts};
+use crate::config::{Bots, Config};
 use crate::delivery::{self, Abandoned, Output};
 use crate::enrich::Enricher;
 use crate::geo::watch::Watch;
 use crate::metrics::Metrics;
+use crate::reload;
 
 /// Time between two commits while work goes on. Each costs a write; what a crash repeats is
 /// recognised by its id.
@@ -46,6 +47,12 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
         .await
         .context("opening the GeoIP files")??;
     let enricher = Arc::new(enricher);
+    let tables = reload::watch(
+        enricher.files(),
+        config.geoip_interval,
+        runtime.health.component("tables"),
+        shutdown.clone(),
+    );
     let watch = Watch::new(&config.geoip, enricher.databases.clone());
     let watching = watch.run(
         config.geoip_interval,
@@ -56,6 +63,7 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
     let output = Output {
         stream: stream.clone(),
         enriched_topic: config.enriched_topic.clone(),
+        bot_topic: config.bot_topic.clone(),
         dead_topic: config.dead_topic.clone(),
         health: runtime.health.component("enricher output"),
         dead_health: runtime.health.component("enricher dead letters"),
@@ -82,10 +90,11 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
         stage.run(&shutdown).await
     };
     tokio::pin!(stage);
+    let watching = async { tokio::join!(watching, tables) };
     tokio::select! {
         result = &mut stage => result,
-        // It ends with the shutdown, or where it cannot go on; the stage does without.
-        () = watching => stage.await,
+        // They end with the shutdown, or where they cannot go on; the stage does without.
+        _ = watching => stage.await,
     }
 }
 
@@ -113,7 +122,10 @@ async fn try_subscribe(
     config: &Config,
     stream: &dyn Stream,
 ) -> Result<Box<dyn Consumer>, StreamError> {
-    let topics = [config.raw_topic.as_str(), config.enriched_topic.as_str()];
+    let mut topics = vec![config.raw_topic.as_str(), config.enriched_topic.as_str()];
+    if config.bots == Bots::Route {
+        topics.push(&config.bot_topic);
+    }
     for (topic, info) in topics.iter().zip(stream.describe(&topics).await?) {
         if info.is_none() {
             let reason = format!("topic {topic} does not exist; weir topics creates it");

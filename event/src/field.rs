@@ -254,6 +254,11 @@ pub const FIELDS: &[Field] = &[
     ),
     enricher("as_number", Long, "Autonomous system number."),
     enricher("as_name", Keyword, "Organisation of the autonomous system."),
+    enricher(
+        "ip_kind",
+        Keyword,
+        "What stands behind the address, where it is no line of its own: tor, vpn, proxy, residential_proxy or hosting.",
+    ),
     enricher("browser_version", Keyword, "Version of the browser."),
     enricher("browser_major", Keyword, "Major version of the browser."),
     enricher("os_version", Keyword, "Version of the operating system."),
@@ -267,7 +272,7 @@ pub const FIELDS: &[Field] = &[
     enricher(
         "bot_reasons",
         Keyword,
-        "Why is_bot is true; several values.",
+        "What speaks for a program; several values. asn_dc alone does not make is_bot true.",
     ),
     enricher("bot_name", Keyword, "Name of the bot."),
     enricher(
@@ -279,6 +284,11 @@ pub const FIELDS: &[Field] = &[
         "user_email_domain",
         Keyword,
         "Domain of user_custom_id, or n/a.",
+    ),
+    enricher(
+        "is_duplicate",
+        Boolean,
+        "True where the same visitor sent the same under another id shortly before.",
     ),
     enricher("page_host", Keyword, "Host of page_url."),
     enricher("referer_host", Keyword, "Host of referer_url."),

@@ -10,6 +10,7 @@
 //! - [`index`]: ids, index days and index names
 //! - [`members`]: members of a JSON object, of which the last of a name wins
 //! - [`privacy`]: what the visitor's wish for privacy means
+//! - [`redact`]: what people are known by, taken out of texts
 //! - [`header`]: names of the record headers between the stages
 
 pub mod code;
@@ -22,6 +23,7 @@ pub mod index;
 pub mod limits;
 pub mod members;
 pub mod privacy;
+pub mod redact;
 pub mod time;
 
 pub use code::Code;

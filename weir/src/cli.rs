@@ -77,7 +77,7 @@ pub(crate) enum Command {
         #[arg(long)]
         ip: Option<IpAddr>,
     },
-    /// Look an address up in the GeoIP files.
+    /// Fetch GeoIP files, and look addresses up in them.
     #[command(subcommand)]
     Geo(GeoCommand),
     /// Print the configuration.
@@ -192,6 +192,18 @@ impl From<Select> for Selection {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GeoCommand {
+    /// Download a file that you have the right to, verify it and put it in its place.
+    Fetch {
+        /// What it knows.
+        #[arg(value_parser = ["city", "country", "asn"], default_value = "city")]
+        edition: String,
+        /// Where it is put [default: geo/EDITION.mmdb in the data folder].
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        /// Where it is fetched from, instead of what [geo] says: mmdb, mmdb.gz or tar.gz.
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Print what the files say of an address.
     Lookup {
         /// The address.

@@ -126,6 +126,11 @@ fn command(command: Option<Command>, plan: &Plan) -> anyhow::Result<ExitCode> {
                     (url.as_deref(), referrer.as_deref(), agent.as_deref());
                 commands::explain::run(plan, url, referrer, agent, ip)?;
             }
+            Some(Command::Geo(GeoCommand::Fetch { edition, to, url })) => {
+                let source = plan.geo.source(&edition, url);
+                let file = || plan.data_dir.join(format!("geo/{edition}.mmdb"));
+                commands::geo::fetch(&source, &to.unwrap_or_else(file)).await?;
+            }
             Some(Command::Geo(GeoCommand::Lookup { ip })) => {
                 commands::explain::run(plan, None, None, None, Some(ip))?;
             }

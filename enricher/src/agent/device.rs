@@ -2,7 +2,7 @@
 //! television.
 
 /// Makers of headsets.
-const XR: [&str; 5] = ["OculusBrowser", "Quest ", "Oculus", "Pico Neo", "VisionOS"];
+const XR: [&str; 5] = ["PicoBrowser", "Quest ", "Oculus", "Pico Neo", "VisionOS"];
 
 const CONSOLE: [&str; 5] = [
     "PlayStation",

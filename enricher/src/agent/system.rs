@@ -95,6 +95,9 @@ impl System {
         if agent.contains("Tizen") {
             return Self::new("Tizen", after("Tizen "));
         }
+        if agent.contains("Roku") {
+            return Self::new("Roku OS", after("Roku/DVP-"));
+        }
         if agent.contains("KAIOS") {
             return Self::new("KaiOS", after("KAIOS/"));
         }

@@ -214,7 +214,6 @@ const PEOPLE: &[(&str, &str, &str, &str)] = &[
         "Android 7.0",
         "Mobile",
     ),
-    ("something nobody knows", "", "", ""),
 ];
 
 #[test]
@@ -238,6 +237,65 @@ fn people_are_read() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn panel_is_read() {
+    let lines = include_str!("panel.tsv").lines();
+    let rows: Vec<Vec<&str>> = lines
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert!(rows.len() >= 120);
+    let mut right = [0; 3];
+    for row in &rows {
+        let agent = parse(row[0]);
+        assert_eq!(agent.bot, None, "{}", row[0]);
+        let seen = [
+            agent.browser_name.as_deref(),
+            agent.os.as_deref(),
+            agent.device_type,
+        ];
+        for (place, value) in seen.into_iter().enumerate() {
+            right[place] += usize::from(value.unwrap_or("-") == row[place + 1]);
+        }
+    }
+    let percent = right.map(|count| 100 * count / rows.len());
+    assert!(
+        percent[0] >= 97 && percent[1] >= 97 && percent[2] >= 95,
+        "browser, system, device: {percent:?} %"
+    );
+}
+
+#[test]
+fn patterns_of_isbot_keep_their_look_arounds() {
+    // Each is what a look-around of the original tells apart.
+    for (agent, expected) in [
+        (
+            "Mozilla/5.0 (Linux; Android 14; CUBOT X50) Chrome/126 Mobile",
+            false,
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 14; xcubot X50) Chrome/126 Mobile",
+            true,
+        ),
+        (
+            "Mozilla/5.0 (Linux; Google Pixel 8) Chrome/126 Mobile",
+            false,
+        ),
+        ("Mozilla/5.0 (Linux; Google Pix) Chrome/126 Mobile", true),
+        (
+            "Mozilla/5.0 (Linux; x) Channel/google Chrome/126 Mobile",
+            false,
+        ),
+        ("Mozilla/5.0 (Linux; x) GoogleApp Chrome/126 Mobile", false),
+        ("Mozilla/5.0 (Linux; x) CamScanner Chrome/126 Mobile", false),
+        ("Mozilla/5.0 (Linux; x) Scanner Chrome/126 Mobile", true),
+        ("Mozilla/5.0 (Linux; x) Chrome/126 java", true),
+        ("Mozilla/5.0 (Linux; java; x) Chrome/126 Mobile", false),
+    ] {
+        assert_eq!(is_listed(agent), expected, "{agent}");
+    }
 }
 
 #[test]
@@ -293,7 +351,9 @@ fn programs_are_named() {
         assert_eq!(found, Some((Some(name), Some(class))), "{agent}");
     }
     let generic = parse("SomethingNew-Crawler/1.0 (+https://example.com/crawler)").bot;
-    assert_eq!(generic.map(|bot| bot.reason), Some("ua_crawler"));
+    assert_eq!(generic.as_ref().map(|bot| bot.reason), Some("ua_isbot"));
+    let name = generic.and_then(|bot| bot.name);
+    assert_eq!(name.as_deref(), Some("SomethingNew-Crawler"));
 }
 
 #[test]
@@ -361,6 +421,15 @@ fn hints_know_what_agents_cannot() {
 }
 
 #[test]
+fn nothing_is_said_of_what_nobody_knows() {
+    // isbot takes plain words for a program, which then has the name that it gives itself.
+    let agent = parse("something nobody knows");
+    let said = (agent.browser_version, agent.os, agent.device_type);
+    assert_eq!(said, (None, None, None));
+    assert_eq!(agent.bot.map(|bot| bot.reason), Some("ua_isbot"));
+}
+
+#[test]
 fn agents_are_cached_and_cut() {
     let agents = Agents::new(Box::new(WootheeParser));
     let first = agents.parse("curl/8.10.1");
@@ -370,5 +439,10 @@ fn agents_are_cached_and_cut() {
         "x".repeat(MAX_AGENT_BYTES - 1),
         "curl/8".repeat(10_000)
     );
-    assert_eq!(*agents.parse(&long), Agent::default());
+    let cut = agents.parse(&long);
+    let bot = cut
+        .bot
+        .as_ref()
+        .map(|bot| (bot.name.as_deref(), bot.reason));
+    assert_eq!(bot, Some((None, "ua_isbot")), "curl stands behind the cut");
 }

@@ -15,7 +15,7 @@ use super::repair::clean;
 const MAX_ITEMS: usize = 50;
 
 /// One value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum Prop<'a> {
     /// Text within its bound.
     Text(Cow<'a, str>),
@@ -81,6 +81,46 @@ impl<'a> Props<'a> {
         let text = text.into();
         let text = clean(&text, MAX_PROP_VALUE_CHARS).map_or(text, Cow::Owned);
         self.push(name, Prop::Text(text));
+    }
+
+    /// The member of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Prop<'a>> {
+        let found = self.members.iter().find(|(member, _)| member == name);
+        found.map(|(_, prop)| prop)
+    }
+
+    /// Sets a member, replacing what has its name.
+    pub(crate) fn set(&mut self, name: &str, prop: Prop<'a>) {
+        match self.members.iter_mut().find(|(member, _)| member == name) {
+            Some((_, place)) => *place = prop,
+            None => self.push(name, prop),
+        }
+    }
+
+    /// Gives a member another name.
+    pub(crate) fn rename(&mut self, name: &str, other: &str) {
+        if let Some(at) = self.members.iter().position(|(member, _)| member == name) {
+            let (_, prop) = self.members.remove(at);
+            self.set(other, prop);
+        }
+    }
+
+    /// Lets every value be changed in place.
+    pub(crate) fn edit(&mut self, mut change: impl FnMut(&str, &mut Prop<'a>)) {
+        for (name, prop) in &mut self.members {
+            change(name, prop);
+        }
+    }
+
+    /// Gives other names to the members for which `other` has one; equal ones get a number.
+    pub(crate) fn rename_all(&mut self, mut other: impl FnMut(&str) -> Option<String>) {
+        let names: Vec<_> = self.members.iter().map(|(name, _)| other(name)).collect();
+        if names.iter().all(Option::is_none) {
+            return;
+        }
+        for ((name, prop), other) in std::mem::take(&mut self.members).into_iter().zip(names) {
+            self.push(other.as_deref().unwrap_or(&name), prop);
+        }
     }
 
     /// Removes every member.

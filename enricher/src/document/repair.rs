@@ -60,6 +60,51 @@ pub(crate) fn repair(document: &mut Document<'_>) {
     }
 }
 
+/// Sets a slot from JSON, as if the event had said so.
+pub(crate) fn set(document: &mut Document<'_>, slot: Slot, value: Json) {
+    let value = match value {
+        Json::Null => Value::Absent,
+        Json::String(text) if text.is_empty() => Value::Absent,
+        Json::String(text) => Value::Text(text.into()),
+        Json::Bool(truth) => Value::Boolean(truth),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Long(whole),
+            None => number.as_f64().map_or(Value::Absent, Value::Double),
+        },
+        nested => Value::Json(Box::new(nested)),
+    };
+    let fitted = match &value {
+        Value::Absent => Ok(value),
+        _ => fit(slot, value),
+    };
+    match fitted {
+        Ok(value) => document.set(slot, value),
+        Err(misfit) => {
+            keep(document, slot, misfit);
+            document.add_invalid(slot.field().name);
+        }
+    }
+}
+
+/// A value as JSON; null where it is absent.
+pub(crate) fn json_of(value: &Value<'_>) -> Json {
+    match value {
+        Value::Absent => Json::Null,
+        Value::Text(text) => Json::from(&**text),
+        Value::Long(number) => Json::from(*number),
+        Value::Double(number) => Json::from(*number),
+        Value::Boolean(truth) => Json::from(*truth),
+        Value::Time(time) => Json::from(event::time::format(*time)),
+        Value::Address(address) => Json::from(address.to_string()),
+        Value::Point {
+            latitude,
+            longitude,
+        } => serde_json::json!({"lat": latitude, "lon": longitude}),
+        Value::List(texts) => texts.iter().map(|text| Json::from(&**text)).collect(),
+        Value::Json(json) => (**json).clone(),
+    }
+}
+
 /// Whether a value needs no look: nearly all are absent or short texts.
 fn is_fit(slot: Slot, value: &Value<'_>) -> bool {
     match value {

@@ -1,6 +1,5 @@
-use std::net::IpAddr;
+mod properties;
 
-use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use stream::TopicPartition;
 
@@ -97,7 +96,7 @@ fn id_and_day_stand_beside_the_document() {
     assert_eq!(enriched.id, "9f1b7a44-6a0b-4c1e-9f4e-2f3b7c1d5e60");
     assert_eq!(enriched.day, "2026.03.01");
     assert_eq!(enriched.key, "1c4f8a30-7d52-4b4c-8bb4-2a2f6c1e9d77");
-    assert_eq!(enriched.geo, GeoOutcome::Hit);
+    assert_eq!(enriched.outcomes.geo, GeoOutcome::Hit);
 }
 
 #[test]
@@ -172,6 +171,7 @@ fn denied_consent_leaves_no_id_anywhere() {
     let privacy = Privacy {
         ip: IpPolicy::Full,
         gpc: event::Gpc::Off,
+        ..Privacy::default()
     };
     let enriched = event(
         Config {
@@ -246,6 +246,121 @@ fn bots_are_tagged_or_dropped() {
 }
 
 #[test]
+fn programs_are_routed_where_settings_say_so() {
+    let sent = json!({"event_type": "a", "browser_user_agent": "curl/8.10.1"});
+    let config = || Config {
+        bots: Bots::Route,
+        ..Config::default()
+    };
+    let routed = run(config(), sent.to_string().as_bytes());
+    let Ok(Enriched::Routed(routed)) = routed else {
+        panic!("{routed:?}");
+    };
+    let routed: Json = serde_json::from_slice(&routed.value).unwrap();
+    assert_eq!(routed["bot_name"], "curl");
+    document(config(), &json!({"event_type": "a"}));
+}
+
+#[test]
+fn servers_that_send_for_visitors_are_no_bots() {
+    let sent = json!({"event_type": "a", "browser_user_agent": "python-requests/2.32",
+        "lib": "acme-server/1.2", "received_at": NOW});
+    assert_eq!(document(Config::default(), &sent)["is_bot"], true);
+    let config = Config {
+        server_libs: vec!["acme-server".into()],
+        ..Config::default()
+    };
+    let enriched = document(config, &sent);
+    assert_eq!(enriched["is_bot"], false);
+    assert_eq!(enriched["browser_name"], Json::Null);
+}
+
+#[test]
+fn data_centre_is_a_sign_and_no_verdict() {
+    let sent = json!({"event_type": "a", "ip_address": "192.0.2.1"});
+    let config = Config {
+        datacentre_as: vec!["64496".into()],
+        ..Config::default()
+    };
+    let enriched = document(config, &sent);
+    assert_eq!(enriched["bot_reasons"], json!(["asn_dc"]));
+    assert_eq!(enriched["is_bot"], false);
+}
+
+#[test]
+fn rules_and_look_ups_complete_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plans.csv");
+    std::fs::write(&file, "plan,price\npro,20\n").unwrap();
+    let config = Config {
+        lookups: vec![crate::config::Lookup {
+            name: "plan".into(),
+            file,
+            key: "props.plan".into(),
+            column: String::new(),
+            fields: Vec::new(),
+        }],
+        rules: vec![crate::config::Rule {
+            name: "price".into(),
+            when: "props['plan.price'] == '20'".into(),
+            drop: false,
+            set: [("revenue_currency".to_owned(), json!("EUR"))].into(),
+            compute: [(
+                "revenue_amount".to_owned(),
+                "props['plan.price']|int".to_owned(),
+            )]
+            .into(),
+            remove: Vec::new(),
+            rename: [].into(),
+        }],
+        ..Config::default()
+    };
+    let enriched = event(
+        config,
+        &json!({"event_type": "a", "props": {"plan": "pro"}}),
+    );
+    assert_eq!(
+        (enriched.outcomes.lookups, enriched.outcomes.rules),
+        ((1, 0), (1, 0))
+    );
+    let document: Json = serde_json::from_slice(&enriched.value).unwrap();
+    assert_eq!(document["revenue_amount"], 20.0);
+    assert_eq!(document["revenue_currency"], "EUR");
+}
+
+#[test]
+fn pseudonyms_replace_ids_and_the_records_key() {
+    let config = |key: &str| Config {
+        privacy: Privacy {
+            pseudonyms: vec![
+                "user_domain_id".into(),
+                "user_custom_id".into(),
+                "props.mail".into(),
+            ],
+            pseudonym_key: crate::config::PseudonymKey(key.into()),
+            ..Privacy::default()
+        },
+        ..Config::default()
+    };
+    let mut sent = seed_event();
+    sent["props"] = json!({"mail": "a@b.example"});
+    let one = event(config("a key of some length"), &sent);
+    let document: Json = serde_json::from_slice(&one.value).unwrap();
+    let id = document["user_domain_id"].as_str().unwrap();
+    assert!(one.replaces_key && one.key == id);
+    assert_eq!(document["user_email_domain"], "gmail.com");
+    assert_ne!(document["user_custom_id"], sent["user_custom_id"]);
+    assert_eq!(document["props"]["mail"].as_str().map(str::len), Some(33));
+    let other = event(config("another key of some length"), &sent);
+    assert_ne!(other.key, one.key);
+    assert_eq!(config("short").problems()[0].0, "privacy.pseudonym_key");
+    // As Python's hmac says.
+    assert_eq!(id, EXPECTED_PSEUDONYM);
+}
+
+const EXPECTED_PSEUDONYM: &str = "p083ba9f3afadd962a596c76723236746";
+
+#[test]
 fn email_domain_is_behind_the_last_at() {
     let domain = |id: &str| {
         let sent = json!({"event_type": "a", "user_custom_id": id});
@@ -273,192 +388,4 @@ fn late_and_future_events_are_marked() {
     assert_eq!(text["time_quality"], "record");
     assert_eq!(text["event_timestamp"], "2026-09-20T00:00:00.000Z");
     assert_eq!(future.day, "2026.03.01");
-}
-
-/// Any JSON, nested a few levels.
-fn any_json() -> impl Strategy<Value = Json> {
-    let leaf = prop_oneof![
-        Just(Json::Null),
-        any::<bool>().prop_map(Json::from),
-        any::<i64>().prop_map(Json::from),
-        // Decimals as people write them; of others serde_json may miss the last bit.
-        any::<i32>().prop_map(|cents| Json::from(f64::from(cents) / 100.0)),
-        ".{0,20}".prop_map(Json::from),
-        hostile_text().prop_map(Json::from),
-    ];
-    leaf.prop_recursive(3, 20, 4, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
-            prop::collection::hash_map(".{0,8}", inner, 0..4)
-                .prop_map(|members| Json::Object(members.into_iter().collect())),
-        ]
-    })
-}
-
-/// Texts that steps take apart.
-fn hostile_text() -> impl Strategy<Value = String> {
-    let words = [
-        "https://",
-        "www.google.co.uk",
-        "?gclid=",
-        "&utm_source=",
-        "%ff",
-        "%",
-        "é",
-        "\u{0}",
-        "[::1]",
-        "android-app://",
-        "Mozilla/5.0 (",
-        "Android ",
-        ";",
-        ")",
-        "Windows NT ",
-        "bot/",
-        "@",
-        "#",
-        "2026-03-01T00:00:00Z",
-        "-1",
-        "1e400",
-        "203.0.113.9",
-        "::ffff:1.2.3.4",
-        " ",
-        "10_15_7",
-        "/",
-        ".",
-        "Version/26.0",
-        "iPhone OS 18_6",
-        "\u{202e}",
-        "xn--",
-        "..",
-        "denied",
-        "true",
-    ];
-    prop::collection::vec(prop::sample::select(words.to_vec()), 0..8)
-        .prop_map(|words| words.concat())
-}
-
-/// An event of known and unknown members with any values.
-fn any_event() -> impl Strategy<Value = Json> {
-    let names: Vec<&'static str> = event::FIELDS.iter().map(|field| field.name).collect();
-    let name = prop_oneof![
-        3 => prop::sample::select(names).prop_map(String::from),
-        1 => "x[a-z.]{0,6}",
-    ];
-    let value = prop_oneof![any_json(), hostile_text().prop_map(Json::from)];
-    prop::collection::hash_map(name, value, 0..30).prop_map(|members| {
-        let mut members: serde_json::Map<_, _> = members.into_iter().collect();
-        members.insert("event_type".into(), "a".into());
-        Json::Object(members)
-    })
-}
-
-/// Without what says when it was enriched.
-fn comparable(mut document: Json) -> Json {
-    if let Some(members) = document.as_object_mut() {
-        members.remove("enriched_at");
-    }
-    document
-}
-
-thread_local! {
-    /// Shared by the cases of a property, for opening takes longer than enriching.
-    static ENRICHER: Enricher = Enricher::new(Config::default()).unwrap();
-}
-
-fn try_enrich(raw: &[u8]) -> Result<Enriched, Code> {
-    ENRICHER.with(|enricher| enrich_with(enricher, raw))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    #[test]
-    fn no_bytes_make_it_panic(raw in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = try_enrich(&raw);
-    }
-
-    #[test]
-    fn no_json_makes_it_panic(json in any_json()) {
-        let _ = try_enrich(json.to_string().as_bytes());
-    }
-
-    #[test]
-    fn enriching_again_changes_nothing_that_matters(sent in any_event()) {
-        let Ok(Enriched::Document(once)) = try_enrich(sent.to_string().as_bytes()) else {
-            return Ok(());
-        };
-        let Ok(Enriched::Document(twice)) = try_enrich(&once.value) else {
-            panic!("an enriched event is refused");
-        };
-        let read = |event: &EnrichedEvent| comparable(serde_json::from_slice(&event.value).unwrap());
-        prop_assert_eq!(read(&once), read(&twice));
-        prop_assert_eq!(&once.id, &twice.id);
-    }
-
-    #[test]
-    fn every_value_has_the_kind_of_its_field(sent in any_event()) {
-        let Ok(Enriched::Document(enriched)) = try_enrich(sent.to_string().as_bytes()) else {
-            return Ok(());
-        };
-        let document: Json = serde_json::from_slice(&enriched.value).unwrap();
-        for (name, value) in document.as_object().unwrap() {
-            let field = event::field::field(name);
-            prop_assert!(field.is_some(), "{} is not in the table", name);
-            prop_assert!(fits(field.unwrap().kind, value), "{}: {}", name, value);
-        }
-        prop_assert!(event::index::is_fit_id(&enriched.id));
-        prop_assert!(event::index::parse_day(&enriched.day).is_some());
-        prop_assert!(!enriched.value.contains(&b'\n'));
-    }
-
-    #[test]
-    fn unknown_members_survive(values in prop::collection::hash_map("x[a-z]{1,8}", "[a-z]{1,20}", 0..50)) {
-        let mut sent = json!({"event_type": "a"});
-        for (name, value) in &values {
-            sent[name] = value.as_str().into();
-        }
-        let Ok(Enriched::Document(enriched)) = try_enrich(sent.to_string().as_bytes()) else {
-            panic!("a good event is refused");
-        };
-        let document: Json = serde_json::from_slice(&enriched.value).unwrap();
-        for (name, value) in &values {
-            prop_assert_eq!(document["props"][name].as_str(), Some(value.as_str()));
-        }
-    }
-}
-
-fn fits(kind: event::Kind, value: &Json) -> bool {
-    use event::Kind;
-    let is_plain = |value: &Json| !value.is_object() && !value.is_null();
-    match kind {
-        Kind::Keyword => {
-            let is_text = |v: &Json| {
-                v.as_str()
-                    .is_some_and(|t| t.chars().count() <= limits::MAX_KEYWORD_CHARS)
-            };
-            is_text(value)
-                || value
-                    .as_array()
-                    .is_some_and(|items| items.iter().all(is_text))
-        }
-        Kind::Double => value.as_f64().is_some(),
-        Kind::Long => value.as_i64().is_some(),
-        Kind::Date => value
-            .as_str()
-            .is_some_and(|text| text.ends_with('Z') && text.parse::<Timestamp>().is_ok()),
-        Kind::Ip => value
-            .as_str()
-            .is_some_and(|text| text.parse::<IpAddr>().is_ok()),
-        Kind::GeoPoint => value["lat"].is_f64() && value["lon"].is_f64(),
-        Kind::Boolean => value.is_boolean(),
-        Kind::Flattened => value.as_object().is_some_and(|members| {
-            members.len() <= limits::MAX_PROPS
-                && members.values().all(|v| {
-                    is_plain(v)
-                        && v.as_array()
-                            .is_none_or(|items| items.iter().all(|i| is_plain(i) && !i.is_array()))
-                })
-        }),
-        Kind::Stored => value.is_object(),
-    }
 }

@@ -17,6 +17,16 @@ pub(super) struct Record<'a> {
     location: Option<Location<'a>>,
     autonomous_system_number: Option<u32>,
     autonomous_system_organization: Option<&'a str>,
+    #[serde(default)]
+    is_tor_exit_node: bool,
+    #[serde(default)]
+    is_anonymous_vpn: bool,
+    #[serde(default)]
+    is_public_proxy: bool,
+    #[serde(default)]
+    is_residential_proxy: bool,
+    #[serde(default)]
+    is_hosting_provider: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +70,8 @@ pub struct Place {
     pub as_number: Option<u32>,
     /// Organisation of the autonomous system.
     pub as_name: Option<String>,
+    /// What stands behind the address: tor, vpn, proxy, residential_proxy or hosting.
+    pub ip_kind: Option<&'static str>,
 }
 
 impl Record<'_> {
@@ -86,7 +98,22 @@ impl Record<'_> {
                 .map(|(latitude, longitude)| (round(latitude), round(longitude))),
             as_number: self.autonomous_system_number,
             as_name: owned(self.autonomous_system_organization),
+            ip_kind: self.ip_kind(),
         }
+    }
+}
+
+impl Record<'_> {
+    /// The kind that says most where several hold.
+    fn ip_kind(&self) -> Option<&'static str> {
+        let kinds = [
+            (self.is_tor_exit_node, "tor"),
+            (self.is_anonymous_vpn, "vpn"),
+            (self.is_public_proxy, "proxy"),
+            (self.is_residential_proxy, "residential_proxy"),
+            (self.is_hosting_provider, "hosting"),
+        ];
+        kinds.into_iter().find(|(is, _)| *is).map(|(_, kind)| kind)
     }
 }
 
@@ -101,6 +128,7 @@ impl Place {
         };
         place.as_number = self.as_number.or(other.as_number);
         place.as_name = self.as_name.clone().or_else(|| other.as_name.clone());
+        place.ip_kind = self.ip_kind.or(other.ip_kind);
         place
     }
 }

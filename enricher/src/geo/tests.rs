@@ -78,6 +78,88 @@ fn demo_file_knows_documentation_addresses() {
     );
 }
 
+fn anonymous_file() -> Vec<u8> {
+    let mut writer = Writer::builder("Test-Anonymous-IP")
+        .description(&[("en", "test")])
+        .build();
+    let network: ipnet::IpNet = "203.0.113.0/24".parse().unwrap();
+    let record = Record::map([
+        ("is_hosting_provider", Record::from(true)),
+        ("is_anonymous_vpn", Record::from(true)),
+    ]);
+    writer.insert_value(network, record).unwrap();
+    writer.to_bytes().unwrap()
+}
+
+#[test]
+fn all_kinds_of_files_serve_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = [
+        anonymous_file(),
+        asn_file(),
+        country_file("Test-Country", "NO"),
+        DEMO.to_vec(),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(number, bytes)| {
+        let path = folder.path().join(format!("{number}.mmdb"));
+        fs::write(&path, bytes).unwrap();
+        path
+    })
+    .collect();
+    let databases = Databases::open(&paths).unwrap();
+    let found = place(&databases, "203.0.113.9").unwrap();
+    assert_eq!(found.ip_kind, Some("vpn"));
+    assert_eq!(found.as_number, Some(64_500));
+    assert_eq!(found.country.as_deref(), Some("NO"));
+    let berlin = place(&databases, "192.0.2.1").unwrap();
+    assert_eq!(berlin.city.as_deref(), Some("Berlin"));
+}
+
+/// Threads look addresses up without a pause while files are swapped for new ones and for broken
+/// ones: every look-up answers, and what it says is one of the versions.
+#[test]
+fn swapping_under_load_fails_no_look_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("geo.mmdb");
+    replace(&path, &country_file("Test-Country", "C0"));
+    let paths = [path.clone()];
+    let databases = Arc::new(ArcSwap::from_pointee(Databases::open(&paths).unwrap()));
+    let mut watch = Watch::new(&paths, databases.clone());
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let last = std::thread::scope(|scope| {
+        let look = || {
+            let (mut seen, mut count) = (0_u32, 0_u64);
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                let found = place(&databases.load(), "203.0.113.9").unwrap();
+                let version = found.country.as_deref().unwrap()[1..].parse().unwrap();
+                assert!(version >= seen, "an old file came back");
+                seen = version;
+                count += 1;
+            }
+            (seen, count)
+        };
+        let readers = [scope.spawn(look), scope.spawn(look)];
+        for version in 1..10_u32 {
+            replace(&path, &country_file("Test-Country", &format!("C{version}")));
+            watch.look();
+            let whole = fs::read(&path).unwrap();
+            replace(&path, &whole[..whole.len() / 2]);
+            watch.look();
+            assert!(watch.refused().is_some());
+        }
+        // Each reader must have seen the last before it may end.
+        std::thread::sleep(Duration::from_millis(50));
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        readers.map(|reader| reader.join().unwrap())
+    });
+    for (version, count) in last {
+        assert!(version == 9 && count > 100, "{version} after {count}");
+    }
+    assert_eq!(Arc::strong_count(&databases.load().files[0]), 1);
+}
+
 #[test]
 fn files_complete_one_another() {
     let folder = tempfile::tempdir().unwrap();
@@ -156,7 +238,7 @@ fn place_replaces_claims_as_a_whole() {
         ..Place::default()
     }));
     let mut document = read::document(raw.as_bytes()).unwrap();
-    apply(&mut document, &outcome);
+    apply(&mut document, &outcome, false);
     assert_eq!(document.text(slot::GEO_COUNTRY), Some("NO"));
     assert_eq!(document.text(slot::GEO_SOURCE), Some("ip"));
     assert!(!document.has(slot::GEO_REGION_NAME) && !document.has(slot::GEO_LOCATION));
@@ -167,7 +249,7 @@ fn miss_keeps_the_events_own_place() {
     let raw = r#"{"geo_country":"FR","geo_latitude":49.0,"geo_longitude":1.5}"#;
     let outcome = Outcome::Miss;
     let mut document = read::document(raw.as_bytes()).unwrap();
-    apply(&mut document, &outcome);
+    apply(&mut document, &outcome, false);
     let own = Value::Point {
         latitude: 49.0,
         longitude: 1.5,

@@ -1,11 +1,9 @@
 //! Swapping GeoIP files under load.
 //!
-//! A file counts as changed when its inode, length or time of change differ. It is read, verified
+//! A changed file is read, verified
 //! and of the same kind as before, or the old one goes on serving and the reason is shown. Replace
 //! files by renaming: one that is seen half written is refused and read again when it changes.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,25 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use runtime::{Component, Shutdown};
 
 use super::{Database, Databases};
-
-/// What tells one version of a file from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self {
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-        })
-    }
-}
+use crate::reload::Stamp;
 
 /// Watches the files of one set.
 #[derive(Debug)]

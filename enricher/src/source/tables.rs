@@ -11,7 +11,7 @@ use super::Category;
 
 /// Version of the rules that this build holds. Raised by hand with every change of `rules/` or of
 /// the order in which the rules are asked.
-pub(crate) const RULES_VERSION: &str = "2026.11.1";
+pub(crate) const RULES_VERSION: &str = "2026.11.2";
 
 const HOSTS: &str = include_str!("../../rules/hosts.tsv");
 const OVERLAY: &str = include_str!("../../rules/overlay.tsv");
@@ -179,7 +179,7 @@ impl Tables {
 
 /// Where the labels of a host start, from the left. Hosts have few: what has more than ten is
 /// looked up by its last ten.
-fn label_starts(host: &str) -> impl Iterator<Item = usize> {
+pub(super) fn label_starts(host: &str) -> impl Iterator<Item = usize> {
     let starts =
         std::iter::once(0).chain(memchr::memchr_iter(b'.', host.as_bytes()).map(|at| at + 1));
     let labels = 1 + memchr::memchr_iter(b'.', host.as_bytes()).count();
@@ -187,7 +187,7 @@ fn label_starts(host: &str) -> impl Iterator<Item = usize> {
 }
 
 /// Whether a path is `prefix` or below it.
-fn is_below(path: &str, prefix: &str) -> bool {
+pub(super) fn is_below(path: &str, prefix: &str) -> bool {
     let prefix = prefix.trim_end_matches('/');
     path.strip_prefix(prefix)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

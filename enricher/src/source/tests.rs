@@ -35,7 +35,7 @@ fn vectors_hold() {
             panic!("five cells a row, not {row:?}");
         };
         let found = attribution(query, referrer);
-        let name = found.channel.map_or("", Channel::name);
+        let name = found.channel.as_deref().unwrap_or_default();
         let seen = (found.category.name(), name, found.reason.as_str());
         if seen != (category, channel, reason) {
             failures.push(format!("{query} {referrer}: {seen:?}"));
@@ -76,7 +76,7 @@ fn tags_of_the_page_fill_what_the_event_lacks() {
     let raw = r#"{"utm_source":"bing"}"#;
     let mut document = crate::document::read::document(raw.as_bytes()).unwrap();
     let page = "https://a.example/p/q?utm_source=google&utm_term=red+shoes&utm_id=7";
-    apply(&mut document, Some(page), None);
+    apply(&mut document, Some(page), None, None);
     assert_eq!(document.text(slot::UTM_SOURCE), Some("bing"));
     assert_eq!(document.text(slot::UTM_TERM), Some("red shoes"));
     assert_eq!(document.text(slot::UTM_ID), Some("7"));

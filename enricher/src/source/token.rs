@@ -63,31 +63,34 @@ impl Source {
             // `(direct)` is how Google Analytics writes that there was no source.
             return match &*token {
                 "(direct)" | "direct" => Self::of(Origin::None, "", Category::Direct),
-                token => Self::tagged(Origin::Campaign, token),
+                token => Self::tagged(Origin::Campaign, token, signals),
             };
         }
         let click = signals.click;
         if let Some(click) = click.filter(|click| click.is_ad) {
-            return Self::tagged(Origin::Click, click.source);
+            return Self::tagged(Origin::Click, click.source, signals);
         }
         let fallback = signals.fallback.as_deref().and_then(normal);
-        if let Some(source) = fallback.and_then(|token| Self::parameter(&token)) {
+        if let Some(source) = fallback.and_then(|token| Self::parameter(&token, signals)) {
             return source;
         }
         let by_referrer = signals
             .referrer
             .as_ref()
-            .map(|referrer| Self::referred(referrer, signals.page.as_ref()));
+            .map(|referrer| Self::referred(referrer, signals));
         match (by_referrer, click) {
             (Some(source), _) if source.origin == Origin::Referrer => source,
-            (_, Some(click)) => Self::tagged(Origin::Hint, click.source),
+            (_, Some(click)) => Self::tagged(Origin::Hint, click.source, signals),
             (Some(source), None) => source,
             (None, None) => Self::of(Origin::None, "", Category::Direct),
         }
     }
 
     /// A source that somebody wrote down.
-    fn tagged(origin: Origin, token: &str) -> Self {
+    fn tagged(origin: Origin, token: &str, signals: &Signals<'_>) -> Self {
+        if let Some(category) = own_category(token, signals) {
+            return Self::of(origin, token, category);
+        }
         let (token, is_paid) = tables::tables().alias(token);
         let category = lookup(token).unwrap_or(Category::Unknown);
         Self {
@@ -98,8 +101,8 @@ impl Source {
 
     /// The parameters `source` and `ref` serve many purposes, so an unknown value counts only
     /// where it looks like a host.
-    fn parameter(token: &str) -> Option<Self> {
-        let source = Self::tagged(Origin::Parameter, token);
+    fn parameter(token: &str, signals: &Signals<'_>) -> Option<Self> {
+        let source = Self::tagged(Origin::Parameter, token, signals);
         if source.category != Category::Unknown {
             return Some(source);
         }
@@ -108,10 +111,16 @@ impl Source {
         is_host.then_some(source)
     }
 
-    fn referred(referrer: &Link<'_>, page: Option<&Link<'_>>) -> Self {
+    fn referred(referrer: &Link<'_>, signals: &Signals<'_>) -> Self {
         let host = &*referrer.host;
-        if page.is_some_and(|page| link::is_same_site(host, &page.host)) {
+        let (page, site) = (signals.page.as_ref(), signals.site);
+        let is_own = signals.own.is_some_and(|own| own.is_internal(site, host));
+        if is_own || page.is_some_and(|page| link::is_same_site(host, &page.host)) {
             return Self::of(Origin::Internal, host, Category::Internal);
+        }
+        let own = signals.own;
+        if let Some(category) = own.and_then(|own| own.category(site, host, referrer.path)) {
+            return Self::of(Origin::Referrer, host, category);
         }
         if tables::tables().is_spam(host) {
             return Self::of(Origin::Spam, host, Category::Referral);
@@ -124,6 +133,15 @@ impl Source {
             Some(Kind::Source(category)) => Self::of(Origin::Referrer, host, category),
             None => Self::of(Origin::Referrer, host, Category::Referral),
         }
+    }
+}
+
+/// What the site's own rules say of a campaign source.
+fn own_category(token: &str, signals: &Signals<'_>) -> Option<Category> {
+    let own = signals.own?;
+    match Link::parse(token).filter(|_| token.contains('.')) {
+        Some(link) => own.category(signals.site, &link.host, link.path),
+        None => own.category(signals.site, token, ""),
     }
 }
 

@@ -7,12 +7,14 @@
 //! - [`tail`]: live events of a topic
 //! - [`dlq`]: dead letters
 //! - [`explain`]: what each enrichment says, and why
+//! - [`geo`]: GeoIP files, fetched
 //! - [`reach`]: the stream, or the process that holds it
 //! - [`terminal`]: hostile text as text
 
 pub(crate) mod check;
 pub(crate) mod dlq;
 pub(crate) mod explain;
+pub(crate) mod geo;
 pub(crate) mod reach;
 pub(crate) mod send;
 pub(crate) mod setup;

@@ -20,6 +20,9 @@ pub(crate) const DEFAULT: &str = include_str!("default.toml");
 /// The table whose keys are not ours.
 const OPEN_TABLE: &str = "kafka.properties";
 
+/// The table whose tables the user names.
+const NAMED_TABLES: &str = "enricher.lookup";
+
 /// The effective configuration and where each value came from.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
@@ -141,6 +144,10 @@ fn merge(base: &mut Table, over: &Table, path: &str, tell: &mut impl FnMut(&str,
                 base.insert(name.clone(), value.clone());
                 tell(&key, true);
             }
+            (None, value) if path == NAMED_TABLES && value.is_table() => {
+                base.insert(name.clone(), value.clone());
+                tell(&key, true);
+            }
             (None, _) => tell(&key, false),
         }
     }
@@ -230,9 +237,15 @@ fn write_table(table: &Table, path: &str, loaded: &Loaded, out: &mut String) {
         } else {
             format!("{path}.{name}")
         };
-        let is_secret = ["token", "password", "api_key"]
-            .iter()
-            .any(|secret| name.ends_with(secret));
+        let is_secret = [
+            "token",
+            "password",
+            "api_key",
+            "pseudonym_key",
+            "license_key",
+        ]
+        .iter()
+        .any(|secret| name.ends_with(secret));
         let is_set = value.as_str().is_some_and(|text| !text.is_empty());
         let shown = if is_secret && is_set {
             "\"***\"".to_owned()

@@ -1,5 +1,6 @@
 //! Every key of the configuration, with its default.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) embedded: Embedded,
     /// What is kept of people.
     pub(crate) privacy: Privacy,
+    /// Where `weir geo fetch` downloads from.
+    pub(crate) geo: Geo,
     /// How to reach the brokers.
     pub(crate) kafka: Kafka,
     /// How to reach the store.
@@ -79,6 +82,7 @@ pub(crate) struct Topics {
     pub(crate) raw: String,
     pub(crate) enriched: String,
     pub(crate) dead: String,
+    pub(crate) bots: String,
     pub(crate) partitions: u32,
     pub(crate) replication_factor: u32,
     pub(crate) min_insync_replicas: u32,
@@ -92,6 +96,44 @@ pub(crate) struct Enricher {
     pub(crate) geoip: Vec<PathBuf>,
     pub(crate) drop_fields: Vec<String>,
     pub(crate) bots: String,
+    pub(crate) datacentre_as: Vec<String>,
+    pub(crate) server_libs: Vec<String>,
+    pub(crate) rules_file: PathBuf,
+    pub(crate) duplicate_window: Span,
+    pub(crate) lookup: BTreeMap<String, Lookup>,
+    pub(crate) rule: Vec<Rule>,
+}
+
+/// `[enricher.lookup.NAME]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lookup {
+    pub(crate) file: PathBuf,
+    pub(crate) key: String,
+    #[serde(default)]
+    pub(crate) column: String,
+    #[serde(default)]
+    pub(crate) fields: Vec<String>,
+}
+
+/// `[[enricher.rule]]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) when: String,
+    #[serde(default)]
+    pub(crate) drop: bool,
+    #[serde(default)]
+    pub(crate) remove: Vec<String>,
+    #[serde(default)]
+    pub(crate) set: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    pub(crate) compute: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) rename: BTreeMap<String, String>,
 }
 
 /// `[sink]`.
@@ -122,6 +164,23 @@ pub(crate) struct Embedded {
 pub(crate) struct Privacy {
     pub(crate) ip: String,
     pub(crate) gpc: String,
+    pub(crate) query: String,
+    pub(crate) query_allow: Vec<String>,
+    pub(crate) query_deny: Vec<String>,
+    pub(crate) redact: Vec<String>,
+    pub(crate) pseudonyms: Vec<String>,
+    pub(crate) pseudonym_key: String,
+    pub(crate) pseudonym_key_file: String,
+}
+
+/// `[geo]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Geo {
+    pub(crate) source: String,
+    pub(crate) account_id: String,
+    pub(crate) license_key: String,
+    pub(crate) license_key_file: String,
 }
 
 /// `[kafka]`.

@@ -85,10 +85,29 @@ fn value_that_does_not_fit_is_an_error() {
 
 #[test]
 fn secrets_are_masked_when_shown() {
-    let (_folder, sources) = file("[admin]\ntoken = \"s3cret\"\n");
+    let content = "[admin]\ntoken = \"s3cret\"\n[privacy]\npseudonym_key = \"s3cret too\"\n";
+    let (_folder, sources) = file(content);
     let shown = show(&load(&sources).unwrap());
     assert!(
         !shown.contains("s3cret") && shown.contains("token = \"***\""),
         "{shown}"
     );
+}
+
+#[test]
+fn lookups_and_rules_are_read_and_their_mistakes_named() {
+    let content = "[enricher.lookup.product]\nfile = \"p.csv\"\nkey = \"props.sku\"\n\
+        [[enricher.rule]]\nwhen = \"site == 'a'\"\nset = { site = \"b\", \"props.n\" = 1 }\n";
+    let (_folder, sources) = file(content);
+    let loaded = load(&sources).unwrap();
+    let enricher = &loaded.settings.enricher;
+    assert_eq!(enricher.lookup["product"].key, "props.sku");
+    assert_eq!(enricher.rule[0].set["props.n"], 1);
+    assert!(show(&loaded).contains("[enricher.lookup.product]"));
+    let (_folder, sources) = file("[[enricher.rule]]\nwen = \"x\"\n");
+    let errors = load(&sources).unwrap_err();
+    assert!(errors[0].contains("wen"), "{errors:?}");
+    let (_folder, sources) = file("[enricher.lookup]\nproduct = 1\n");
+    let errors = load(&sources).unwrap_err();
+    assert!(errors[0].contains("enricher.lookup.product"), "{errors:?}");
 }

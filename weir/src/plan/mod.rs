@@ -2,9 +2,11 @@
 //!
 //! - `checks`: gathering what is wrong
 //! - `cluster`: how to reach brokers and nodes
+//! - `enrichment`: what the enricher takes
 
 mod checks;
 mod cluster;
+mod enrichment;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ pub(crate) struct Plan {
     pub(crate) gateway: gateway::Config,
     pub(crate) gateway_listen: SocketAddr,
     pub(crate) enricher: enricher::Config,
+    pub(crate) geo: enrichment::Geo,
     pub(crate) sink: sink::Config,
     pub(crate) admin_listen: SocketAddr,
     pub(crate) admin_token: Option<String>,
@@ -161,7 +164,8 @@ impl Plan {
         let grace = s.shutdown_grace.0;
         // Each stage gets its share, for they stop one after another.
         let share = grace / 3;
-        let enricher = enricher_config(s, gpc.unwrap_or_default(), checks, share);
+        let enricher = enrichment::config(s, gpc.unwrap_or_default(), checks, share);
+        let geo = enrichment::Geo::new(&s.geo, checks);
         let is_embedded = matches!(store, Some(StorePlan::Embedded));
         let size = |size: crate::config::units::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
         let brokers_own = |number: u32| (is_kafka && number > 0).then_some(number);
@@ -181,8 +185,10 @@ impl Plan {
             store: store?,
             kibana,
             topics: [&s.topics.raw, &s.topics.enriched, &s.topics.dead]
+                .into_iter()
+                .chain((s.enricher.bots == "route").then_some(&s.topics.bots))
                 .map(topic)
-                .to_vec(),
+                .collect(),
             gateway: gateway::Config {
                 path: s.gateway.path.clone(),
                 script_path: s.gateway.script_path.clone(),
@@ -203,6 +209,7 @@ impl Plan {
             },
             gateway_listen: gateway_listen?,
             enricher: enricher?,
+            geo: geo?,
             sink: sink::Config {
                 group: s.sink.group.clone(),
                 enriched_topic: s.topics.enriched.clone(),
@@ -230,43 +237,6 @@ impl Plan {
             grace,
         })
     }
-}
-
-fn enricher_config(
-    s: &Settings,
-    gpc: Gpc,
-    checks: &mut Checks,
-    grace: Duration,
-) -> Option<enricher::Config> {
-    use enricher::config::{Bots, IpPolicy, Privacy};
-    let ip = checks.choice(
-        "privacy.ip",
-        &s.privacy.ip,
-        &[
-            ("full", IpPolicy::Full),
-            ("truncate", IpPolicy::Truncate),
-            ("drop", IpPolicy::Drop),
-        ],
-    );
-    let bots = [("tag", Bots::Tag), ("drop", Bots::Drop)];
-    let bots = checks.choice("enricher.bots", &s.enricher.bots, &bots);
-    let config = enricher::Config {
-        group: s.enricher.group.clone(),
-        raw_topic: s.topics.raw.clone(),
-        enriched_topic: s.topics.enriched.clone(),
-        dead_topic: s.topics.dead.clone(),
-        geoip: s.enricher.geoip.clone(),
-        drop_fields: s.enricher.drop_fields.clone(),
-        bots: bots?,
-        privacy: Privacy { ip: ip?, gpc },
-        max_event_age: s.max_event_age.0,
-        grace,
-        ..enricher::Config::default()
-    };
-    for (key, words) in config.problems() {
-        checks.0.push(format!("{key}: {words}"));
-    }
-    Some(config)
 }
 
 fn data_dir(s: &Settings) -> Result<PathBuf, String> {

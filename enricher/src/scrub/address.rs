@@ -1,0 +1,238 @@
+//! Addresses of pages made canonical, and their queries cut to what is wanted.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use event::privacy::CLICK_IDS;
+
+use crate::config::{Privacy, QueryPolicy};
+use crate::link::{self, Link};
+
+/// Longest address kept, in bytes.
+const MAX_ADDRESS_BYTES: usize = 2_048;
+
+/// Schemes whose addresses are content or code rather than places.
+const NO_PLACES: [&str; 3] = ["data:", "javascript:", "vbscript:"];
+
+/// Parameters that attribution reads, beside those that begin with `utm_` and the click ids.
+const ALLOWED: [&str; 2] = ["ref", "source"];
+
+/// Parameters that hold what nobody but the site should know, by their usual names.
+const DENIED: [&str; 26] = [
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth",
+    "code",
+    "email",
+    "e-mail",
+    "first_name",
+    "id_token",
+    "jsessionid",
+    "key",
+    "last_name",
+    "mail",
+    "name",
+    "pass",
+    "passwd",
+    "password",
+    "phone",
+    "phpsessid",
+    "refresh_token",
+    "secret",
+    "session",
+    "sid",
+    "sig",
+    "signature",
+    "token",
+];
+
+/// What a rewriting came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Rewritten {
+    /// Nothing had to change.
+    AsIs,
+    /// Another text.
+    Other(String),
+    /// It is no address of a page.
+    Refused,
+}
+
+/// Which parameters stay.
+#[derive(Debug)]
+pub(super) struct Rules {
+    policy: QueryPolicy,
+    /// Parameters that stay under the allow-list, or go under the deny-list; in lower case.
+    named: HashSet<String>,
+}
+
+impl Rules {
+    pub(super) fn new(privacy: &Privacy) -> Self {
+        let (own, usual): (_, &[&str]) = match privacy.query {
+            QueryPolicy::Allow => (&privacy.query_allow, &ALLOWED),
+            QueryPolicy::Deny => (&privacy.query_deny, &DENIED),
+            QueryPolicy::Keep => (&privacy.query_deny, &[]),
+        };
+        let usual = usual.iter().map(|name| (*name).to_owned());
+        let own = own.iter().map(|name| name.to_lowercase());
+        Self {
+            policy: privacy.query,
+            named: usual.chain(own).collect(),
+        }
+    }
+
+    /// Makes an address canonical: host in lower case and ASCII without trailing dot, no user
+    /// information, no default port, no control characters, no session in the path, bounded.
+    pub(super) fn rewrite(&self, text: &str, is_referrer: bool, has_consent: bool) -> Rewritten {
+        if is_canonical(text) {
+            return Rewritten::AsIs;
+        }
+        let is_dirty = text.contains(char::is_control);
+        let clean: Cow<'_, str> = match is_dirty {
+            true => text
+                .chars()
+                .filter(|c| !c.is_control())
+                .collect::<String>()
+                .into(),
+            false => text.into(),
+        };
+        let trimmed = clean.trim();
+        let lower = |length: usize| trimmed.get(..length).map(str::to_ascii_lowercase);
+        if NO_PLACES
+            .iter()
+            .any(|scheme| lower(scheme.len()).as_deref() == Some(*scheme))
+        {
+            return Rewritten::Refused;
+        }
+        let (before, fragment) = trimmed.split_once('#').unwrap_or((trimmed, ""));
+        let (place, query) = before.split_once('?').unwrap_or((before, ""));
+        let mut out = String::with_capacity(trimmed.len());
+        write_place(&mut out, place);
+        if !is_referrer {
+            self.write_query(&mut out, query, has_consent);
+            out.push_str(&route(fragment).map(|f| format!("#{f}")).unwrap_or_default());
+        }
+        if out.len() > MAX_ADDRESS_BYTES {
+            let end = (0..=MAX_ADDRESS_BYTES)
+                .rev()
+                .find(|at| out.is_char_boundary(*at));
+            out.truncate(end.unwrap_or(0));
+        }
+        out.truncate(out.trim_end().len());
+        match out == text {
+            true => Rewritten::AsIs,
+            false => Rewritten::Other(out),
+        }
+    }
+
+    fn write_query(&self, out: &mut String, query: &str, has_consent: bool) {
+        let mut separator = '?';
+        for pair in query.split(['&', ';']) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let lower = name.to_ascii_lowercase();
+            let is_click = CLICK_IDS.contains(&&*lower);
+            let stays = match self.policy {
+                QueryPolicy::Allow => {
+                    is_click || lower.starts_with("utm_") || self.named.contains(&lower)
+                }
+                QueryPolicy::Deny | QueryPolicy::Keep => !self.named.contains(&lower),
+            };
+            if name.is_empty() || !stays {
+                continue;
+            }
+            out.push(separator);
+            separator = '&';
+            out.push_str(name);
+            // The name tells the network; the value tells one visitor's click.
+            if is_click && !has_consent && !value.is_empty() && self.policy != QueryPolicy::Keep {
+                out.push_str("=removed");
+            } else if pair.len() > name.len() {
+                out.push('=');
+                out.push_str(value);
+            }
+        }
+    }
+}
+
+/// Whether nothing can have to change, by one look: nearly every address is like that.
+fn is_canonical(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let host = &rest[..rest.find('/').unwrap_or(rest.len())];
+    let is_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    matches!(scheme, "http" | "https")
+        && text.len() <= MAX_ADDRESS_BYTES
+        && !host.is_empty()
+        && !host.ends_with('.')
+        && host.bytes().all(is_host)
+        && rest
+            .bytes()
+            .all(|b| !matches!(b, b'?' | b'#' | b';' | b'\\'))
+        && !rest.contains(char::is_whitespace)
+        && !rest.contains(char::is_control)
+}
+
+/// Scheme, host and path.
+fn write_place(out: &mut String, place: &str) {
+    let Some(link) = Link::parse(place) else {
+        out.push_str(&without_session(place));
+        return;
+    };
+    let (scheme, rest) = link::scheme(place);
+    let scheme = scheme.map(str::to_ascii_lowercase);
+    if let Some(scheme) = &scheme {
+        out.push_str(scheme);
+        out.push_str("://");
+    } else if place.starts_with("//") {
+        out.push_str("//");
+    }
+    let authority = match scheme {
+        Some(_) => rest,
+        None => rest.strip_prefix("//").unwrap_or(rest),
+    };
+    let end = authority.find(['/', '\\']).unwrap_or(authority.len());
+    let host = authority[..end].rsplit('@').next().unwrap_or_default();
+    let port = match host.rsplit_once(':') {
+        Some((_, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => port,
+        _ => "",
+    };
+    out.push_str(&link.host);
+    let is_default = matches!(
+        (scheme.as_deref(), port),
+        (Some("http"), "80") | (Some("https"), "443")
+    );
+    if !port.is_empty() && !is_default {
+        out.push(':');
+        out.push_str(port);
+    }
+    out.push_str(&without_session(link.path));
+}
+
+/// A path without the session that some servers write behind a semicolon.
+fn without_session(path: &str) -> Cow<'_, str> {
+    if !path.contains(';') {
+        return Cow::Borrowed(path);
+    }
+    let is_session = |part: &str| {
+        let name = part.split('=').next().unwrap_or_default();
+        ["jsessionid", "phpsessid", "sid"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+    };
+    let kept = path.split('/').map(|segment| {
+        let mut parts = segment.split(';');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts
+            .filter(|part| !is_session(part))
+            .fold(first, |kept, part| format!("{kept};{part}"))
+    });
+    Cow::Owned(kept.collect::<Vec<_>>().join("/"))
+}
+
+/// The part of a fragment that names a place on the page: an anchor, or a route without its query.
+/// What holds `=` before that is a parameter, such as a token, and goes.
+fn route(fragment: &str) -> Option<&str> {
+    let route = fragment.split(['?', '&']).next()?;
+    (!route.is_empty() && !route.contains('=')).then_some(route)
+}
