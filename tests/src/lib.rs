@@ -3,7 +3,9 @@
 //! - [`process`]: one process, its start, kill and stop
 //! - [`weir`]: `weir up`, everything in one process
 //! - [`cluster`]: three processes over a broker and an engine
+//! - [`visitors`]: who post one event after another, and what they were told
 
 pub mod cluster;
 pub mod process;
+pub mod visitors;
 pub mod weir;
