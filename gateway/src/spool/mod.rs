@@ -1,6 +1,6 @@
 //! The gateway's own disk, for the time in which the stream does not acknowledge.
 //!
-//! A [`Lane`] carries events to one topic. When the stream fails it turns to the spool, an embedded
+//! A `Lane` carries events to one topic. When the stream fails it turns to the spool, an embedded
 //! log in a folder of its own: what waited for the stream goes there first, in order, and whatever
 //! comes behind follows. A drainer sends the spool on as soon as the stream takes it, at a bounded
 //! rate, and when the spool is empty the lane turns back. So the events of a visitor reach the
