@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::admit::{self, Admitted};
 use crate::problem::Problem;
 use crate::sender::Sender;
+use crate::spool::Lane;
 use crate::{Gateway, batch, body, cors, pixel};
 
 /// What became of a request's events.
@@ -198,8 +199,8 @@ async fn keep(
     let letters: Vec<Record> = letters.collect();
     let accepted = fit.len();
     let appended = async {
-        append(gateway, &config.raw_topic, fit).await?;
-        append(gateway, &config.dead_topic, letters).await
+        append(gateway, &gateway.raw, fit).await?;
+        append(gateway, &gateway.dead, letters).await
     };
     appended
         .await
@@ -237,29 +238,30 @@ fn letter(event: &str, code: Code, sender: &Sender) -> Record {
     }
 }
 
-async fn append(gateway: &Gateway, topic: &str, records: Vec<Record>) -> Result<(), Problem> {
+async fn append(gateway: &Gateway, lane: &Lane, records: Vec<Record>) -> Result<(), Problem> {
     if records.is_empty() {
         return Ok(());
     }
-    let appending = gateway.stream.append(topic, records);
+    if gateway.config.fails_fast && !gateway.is_ready() {
+        return Err(Problem::NotDurable);
+    }
+    let appending = lane.append(records);
     let Ok(appended) = tokio::time::timeout(gateway.config.append_timeout, appending).await else {
-        gateway
-            .health
-            .not_ready("the stream does not answer in time");
+        gateway.not_ready("the stream does not answer in time");
         return Err(Problem::NotDurable);
     };
     match appended {
         Ok(()) => {
-            gateway.health.ready();
+            gateway.ready();
             Ok(())
         }
         Err(AppendError::Closed) => Err(Problem::ShuttingDown),
         Err(error @ AppendError::Full(_)) => {
-            gateway.health.not_ready(&error.to_string());
+            gateway.not_ready(&error.to_string());
             Err(Problem::SpoolFull)
         }
         Err(error) => {
-            gateway.health.not_ready(&error.to_string());
+            gateway.not_ready(&error.to_string());
             Err(Problem::NotDurable)
         }
     }

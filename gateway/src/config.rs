@@ -32,8 +32,12 @@ pub struct Config {
     pub max_in_flight_bytes: usize,
     /// From the end of the header to the end of the body.
     pub body_timeout: Duration,
-    /// How long the stream may take to make a request durable.
+    /// How long it may take to make a request durable, above what the stream itself takes to give
+    /// up and the spool to write.
     pub append_timeout: Duration,
+    /// Whether requests are refused at once while the stream is known to be away and there is no
+    /// spool, instead of each finding out.
+    pub fails_fast: bool,
     /// Events older than this at receipt are unfit.
     pub max_event_age: Duration,
     /// Peers whose forwarding headers are believed.
@@ -62,6 +66,7 @@ impl Default for Config {
             max_in_flight_bytes: 128 << 20,
             body_timeout: Duration::from_secs(30),
             append_timeout: Duration::from_secs(10),
+            fails_fast: false,
             max_event_age: Duration::from_secs(30 * 86_400),
             trusted_proxies: Vec::new(),
             allowed_origins: vec!["*".into()],

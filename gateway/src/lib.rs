@@ -2,6 +2,7 @@
 //!
 //! - [`config`] holds the settings
 //! - `collect` answers `/collect`: read, decode, check, append
+//! - [`spool`] keeps events on disk while the stream does not acknowledge
 //! - `body` reads and inflates a request body within its caps
 //! - `batch` finds the events in a body
 //! - `admit` checks one event and adds what only the gateway knows
@@ -23,8 +24,10 @@ mod pixel;
 pub mod problem;
 mod script;
 mod sender;
+pub mod spool;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -40,6 +43,7 @@ use tokio::sync::Semaphore;
 pub use config::Config;
 use metrics::Metrics;
 use problem::Problem;
+use spool::{Kind, Lane, Spool};
 
 /// Time between two questions to a stream that cannot be used.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -47,46 +51,117 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// What the handlers share.
 pub(crate) struct Gateway {
     config: Config,
-    stream: Arc<dyn Stream>,
+    /// The way of events.
+    raw: Lane,
+    /// The way of dead letters.
+    dead: Lane,
     metrics: Metrics,
     runtime: Runtime,
     health: Component,
+    /// Whether `health` says so; asked for with each request.
+    is_ready: AtomicBool,
     /// Bytes of requests that may be under way; above it requests are refused at once.
     budget: Arc<Semaphore>,
 }
 
-/// Serves the public listener until shutdown starts, then answers what is in flight.
-pub async fn run(listener: TcpListener, config: Config, stream: Arc<dyn Stream>, runtime: Runtime) {
+impl Gateway {
+    fn new(
+        config: Config,
+        stream: &Arc<dyn Stream>,
+        spool: Option<&Arc<Spool>>,
+        runtime: Runtime,
+    ) -> Self {
+        let health = runtime.health.component("gateway");
+        health.ready();
+        let lane =
+            |topic: &String, kind| Lane::new(topic.clone(), kind, stream.clone(), spool.cloned());
+        Self {
+            budget: Arc::new(Semaphore::new(config.max_in_flight_bytes)),
+            raw: lane(&config.raw_topic, Kind::Raw),
+            dead: lane(&config.dead_topic, Kind::Dead),
+            metrics: Metrics::new(&runtime.metrics),
+            config,
+            runtime,
+            health,
+            is_ready: AtomicBool::new(true),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
+    }
+
+    fn ready(&self) {
+        if !self.is_ready.swap(true, Ordering::AcqRel) {
+            self.health.ready();
+        }
+    }
+
+    fn not_ready(&self, reason: &str) {
+        self.is_ready.store(false, Ordering::Release);
+        self.health.not_ready(reason);
+    }
+}
+
+/// Serves the public listener until shutdown starts, then answers what is in flight. With a spool,
+/// events are accepted while the stream is away, and sent on when it is back.
+pub async fn run(
+    listener: TcpListener,
+    config: Config,
+    stream: Arc<dyn Stream>,
+    spool: Option<Arc<Spool>>,
+    runtime: Runtime,
+) {
     let limits = http::Limits {
         drain: config.grace,
         ..http::Limits::default()
     };
     let shutdown = runtime.shutdown.clone();
-    let topic = config.raw_topic.clone();
-    let routes = router(config, stream.clone(), runtime.clone());
-    let health = runtime.health.component("gateway");
-    let serving = http::serve(listener, routes, limits, shutdown.clone());
-    tokio::join!(serving, probe(&*stream, &topic, &health, &shutdown));
+    let gateway = Gateway::new(config, &stream, spool.as_ref(), runtime.clone());
+    let gateway = Arc::new(gateway);
+    // Requests in flight may need the spool until the last of them is answered.
+    let done = Shutdown::default();
+    let serving = async {
+        http::serve(listener, routes(gateway.clone()), limits, shutdown.clone()).await;
+        done.start();
+    };
+    let keeping = async {
+        if let Some(spool) = &spool {
+            let metrics = spool::Metrics::new(&runtime.metrics);
+            let health = runtime.health.component("spool");
+            let lanes = [&gateway.raw, &gateway.dead];
+            spool::keep(spool, lanes, metrics, health, &done).await;
+        }
+    };
+    let probing = probe(&*stream, spool.as_deref(), &gateway, &shutdown);
+    tokio::join!(serving, keeping, probing);
 }
 
-/// Asks for the topic while the gateway is not ready: a proxy sends no requests then, by whose
-/// success it could be seen that the stream is back.
-async fn probe(stream: &dyn Stream, topic: &str, health: &Component, shutdown: &Shutdown) {
+/// Looks while the gateway is not ready whether it could be: a proxy sends no requests then, by
+/// whose success it could be seen that the stream is back, or that the spool has room.
+async fn probe(stream: &dyn Stream, spool: Option<&Spool>, gateway: &Gateway, shutdown: &Shutdown) {
+    let topic: &str = &gateway.config.raw_topic;
     let topics = [topic];
     loop {
-        if !health.is_ready() {
+        if gateway.is_ready() {
+        } else if let Some(spool) = spool {
+            match spool.refusal() {
+                None => gateway.ready(),
+                Some(refusal) => gateway.not_ready(&refusal),
+            }
+        } else {
             let described = tokio::select! {
                 described = stream.describe(&topics) => described,
                 () = shutdown.started() => return,
             };
             match described.as_deref() {
-                Ok([Some(_)]) => health.ready(),
+                Ok([Some(_)]) => gateway.ready(),
                 Ok(_) => {
-                    health.not_ready(&format!(
+                    gateway.not_ready(&format!(
                         "topic {topic} does not exist; weir topics creates it"
                     ));
                 }
-                Err(error) => health.not_ready(&error.to_string()),
+                Err(error) => gateway.not_ready(&error.to_string()),
             }
         }
         tokio::select! {
@@ -96,20 +171,15 @@ async fn probe(stream: &dyn Stream, topic: &str, health: &Component, shutdown: &
     }
 }
 
-/// The routes of the public listener.
+/// The routes of the public listener, without a spool.
 pub fn router(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> Router {
-    let health = runtime.health.component("gateway");
-    health.ready();
+    routes(Arc::new(Gateway::new(config, &stream, None, runtime)))
+}
+
+fn routes(gateway: Arc<Gateway>) -> Router {
+    let config = &gateway.config;
     let path = config.path.clone();
     let script = script::routes(&config.script_path, config.demo.is_some());
-    let gateway = Arc::new(Gateway {
-        budget: Arc::new(Semaphore::new(config.max_in_flight_bytes)),
-        metrics: Metrics::new(&runtime.metrics),
-        config,
-        stream,
-        runtime,
-        health,
-    });
     let collect = post(collect::post)
         .get(collect::pixel)
         .options(collect::preflight);

@@ -46,12 +46,17 @@ pub fn router(runtime: &Runtime, access: Access, routes: Router) -> Router {
 async fn readyz(State(runtime): State<Runtime>) -> Response {
     let parts = runtime.health.report();
     let ready = parts.iter().all(|(_, reason)| reason.is_none()) && !runtime.shutdown.has_started();
+    let notes = runtime.health.notes();
+    let words = |name| match notes.get(name) {
+        Some(note) => format!("ready: {note}"),
+        None => "ready".into(),
+    };
     let parts: serde_json::Map<_, _> = parts
         .into_iter()
         .map(|(name, reason)| {
             (
                 name.to_owned(),
-                reason.unwrap_or_else(|| "ready".into()).into(),
+                reason.unwrap_or_else(|| words(name)).into(),
             )
         })
         .collect();

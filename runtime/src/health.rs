@@ -6,7 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The readiness of a process: ready when every component is.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    components: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
+    components: Arc<Mutex<BTreeMap<&'static str, State>>>,
+}
+
+/// What a component says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Ready,
+    /// It does its work, in a way that an operator should know of.
+    Noted(String),
+    NotReady(String),
 }
 
 /// One part's handle for saying whether it is ready.
@@ -35,10 +44,28 @@ impl Health {
             .components
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let reason = |state: &State| match state {
+            State::NotReady(reason) => Some(reason.clone()),
+            _ => None,
+        };
         components
             .iter()
-            .map(|(name, reason)| (*name, reason.clone()))
+            .map(|(name, state)| (*name, reason(state)))
             .collect()
+    }
+
+    /// What ready components want known, by name.
+    #[must_use]
+    pub fn notes(&self) -> BTreeMap<&'static str, String> {
+        let components = self
+            .components
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let note = |(name, state): (&&'static str, &State)| match state {
+            State::Noted(note) => Some((*name, note.clone())),
+            _ => None,
+        };
+        components.iter().filter_map(note).collect()
     }
 
     /// Whether every component is ready.
@@ -48,26 +75,30 @@ impl Health {
             .components
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        components.values().all(Option::is_none)
+        let is_ready = |state: &State| !matches!(state, State::NotReady(_));
+        components.values().all(is_ready)
     }
 
-    fn set(&self, name: &'static str, reason: Option<&str>) {
+    fn set(&self, name: &'static str, next: State) {
         let mut components = self
             .components
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let state = components
             .entry(name)
-            .or_insert_with(|| Some(String::new()));
-        if state.as_deref() == reason {
+            .or_insert_with(|| State::NotReady(String::new()));
+        if *state == next {
             return;
         }
-        match reason {
-            Some("starting") => {}
-            Some(reason) => tracing::warn!(component = name, reason, "not ready"),
-            None => tracing::info!(component = name, "ready"),
+        match (&next, &*state) {
+            (State::NotReady(reason), _) if reason == "starting" => {}
+            (State::NotReady(reason), _) => tracing::warn!(component = name, reason, "not ready"),
+            // A note may hold numbers that change all the time.
+            (State::Noted(_), State::Noted(_)) => {}
+            (State::Noted(note), _) => tracing::warn!(component = name, note, "ready"),
+            (State::Ready, _) => tracing::info!(component = name, "ready"),
         }
-        *state = reason.map(str::to_owned);
+        *state = next;
     }
 }
 
@@ -77,17 +108,25 @@ impl Component {
     pub fn is_ready(&self) -> bool {
         let components = self.health.components.lock();
         let components = components.unwrap_or_else(PoisonError::into_inner);
-        components.get(self.name).is_some_and(Option::is_none)
+        let state = components.get(self.name);
+        state.is_some_and(|state| !matches!(state, State::NotReady(_)))
     }
 
     /// Says that the component does its work. Logged once at each change.
     pub fn ready(&self) {
-        self.health.set(self.name, None);
+        self.health.set(self.name, State::Ready);
+    }
+
+    /// Says that the component does its work, and what an operator should know of how it does.
+    /// `note` holds no event data. Logged when there was none.
+    pub fn ready_but(&self, note: &str) {
+        self.health.set(self.name, State::Noted(note.to_owned()));
     }
 
     /// Says why the component cannot do its work; `reason` holds no event data. Logged once at each
     /// change.
     pub fn not_ready(&self, reason: &str) {
-        self.health.set(self.name, Some(reason));
+        self.health
+            .set(self.name, State::NotReady(reason.to_owned()));
     }
 }

@@ -120,6 +120,10 @@ impl Cluster {
     pub fn command(&self, name: &str, arguments: &[&str]) -> anyhow::Result<std::process::Output> {
         let mut command = process::weir();
         let command = self.settings.apply(&mut command).arg(name).args(arguments);
+        // Some ask the gateway.
+        if let Some(gateway) = self.admin.first() {
+            command.env("WEIR_ADMIN__LISTEN", gateway);
+        }
         Ok(command.output()?)
     }
 
@@ -127,6 +131,21 @@ impl Cluster {
     #[must_use]
     pub fn raw_topic(&self) -> String {
         format!("{}-raw", self.prefix)
+    }
+
+    /// Whether the gateway tells everybody that it is ready.
+    pub async fn public_is_ready(&self) -> bool {
+        let url = format!("http://{}/readyz", self.public);
+        let answer = self.client.get(url).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// The value of one of the gateway's metrics.
+    ///
+    /// # Errors
+    /// When the gateway does not answer or has no such metric.
+    pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        weir::metric(&self.client, &self.admin[0], name).await
     }
 
     /// The address of the gateway's public listener.

@@ -4,8 +4,10 @@
 //! - [`weir`]: `weir up`, everything in one process
 //! - [`cluster`]: three processes over a broker and an engine
 //! - [`panels`]: what Kibana would ask
+//! - [`visitors`]: who post one event after another, and what they were told
 
 pub mod cluster;
 pub mod panels;
 pub mod process;
+pub mod visitors;
 pub mod weir;

@@ -181,6 +181,19 @@ pub async fn wait_for_documents(
     }
 }
 
+/// The value of a metric of the process whose operators' listener is at `admin`.
+///
+/// # Errors
+/// When it does not answer or has no such metric.
+pub async fn metric(client: &reqwest::Client, admin: &str, name: &str) -> anyhow::Result<f64> {
+    let url = format!("http://{admin}/metrics");
+    let text = client.get(url).send().await?.text().await?;
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(name));
+    let value = values.find_map(|rest| rest.strip_prefix(' '));
+    let value = value.with_context(|| format!("{name} is no metric"))?;
+    Ok(value.parse()?)
+}
+
 /// How often each of `ids` is among the documents that a search at `url` finds.
 ///
 /// # Errors

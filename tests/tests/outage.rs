@@ -4,11 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tests::cluster::{Cluster, service};
+use tests::process::PATIENCE;
+use tests::visitors::Visitors;
 
 /// Runs a script of `tests/services` on the folder that a variable names.
 fn script(name: &str, command: &str, folder: &str, more: &[&str]) {
@@ -22,94 +23,101 @@ fn script(name: &str, command: &str, folder: &str, more: &[&str]) {
     assert!(status.success(), "{name} {command}");
 }
 
-struct Sender {
-    acknowledged: Vec<String>,
-    sent: u64,
-    refused: u64,
-}
-
-impl Sender {
-    /// Posts for a while; only 204 and 503 are answers that a client can work with here.
-    async fn post(&mut self, cluster: &Cluster, time: Duration) {
-        let since = Instant::now();
-        while since.elapsed() < time {
-            let ids: Vec<String> = (self.sent..self.sent + 10)
-                .map(|n| format!("id-{n}"))
-                .collect();
-            self.sent += 10;
-            let event = |id: &String| json!({ "event_id": id, "event_type": "a" });
-            let events: Vec<_> = ids.iter().map(event).collect();
-            match cluster.post(json!(events).to_string()).await.unwrap() {
-                204 => self.acknowledged.extend(ids),
-                503 => self.refused += 10,
-                status => panic!("answered {status}"),
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+/// Waits until a metric of the gateway is as wanted.
+async fn wait_for(cluster: &Cluster, name: &str, is_so: impl Fn(f64) -> bool) {
+    let since = Instant::now();
+    loop {
+        let value = cluster.metric(name).await;
+        if value.as_ref().is_ok_and(|value| is_so(*value)) {
+            return;
         }
+        assert!(since.elapsed() < PATIENCE, "{name}: {value:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+fn words(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+const EVENTS: &str = "weir_gateway_spool_events";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a broker and an engine of its own: make test"]
 async fn nothing_is_lost_while_the_broker_or_the_engine_is_away() {
     let mut cluster = Cluster::start().await.unwrap();
-    let mut sender = Sender {
-        acknowledged: Vec::new(),
-        sent: 0,
-        refused: 0,
-    };
-    sender.post(&cluster, Duration::from_secs(1)).await;
-    assert!(!sender.acknowledged.is_empty());
-
+    let (broker, engine) = (
+        service("WEIR_TEST_KAFKA"),
+        service("WEIR_TEST_ELASTICSEARCH"),
+    );
+    // Out of the broker's time into that of its absence and back, without a pause.
+    let staying = start(&cluster, "staying");
+    tokio::time::sleep(Duration::from_secs(1)).await;
     script("kafka", "stop", "WEIR_TEST_KAFKA_FOLDER", &[]);
-    let before = sender.acknowledged.len();
-    sender.post(&cluster, Duration::from_secs(25)).await;
-    assert_eq!(
-        sender.acknowledged.len(),
-        before,
-        "acknowledged without a broker"
-    );
-    assert!(sender.refused > 0);
-    script("kafka", "start", "WEIR_TEST_KAFKA_FOLDER", &["--secure"]);
-    cluster.wait_until_ready().await.unwrap();
-    sender.post(&cluster, Duration::from_secs(1)).await;
+    wait_for(&cluster, EVENTS, |events| events > 1_000.0).await;
+
+    let report = words(&cluster.command("spool", &["list"]).unwrap());
+    assert!(!report.contains("oldest        none"), "{report}");
+    let exported = words(&cluster.command("spool", &["export"]).unwrap());
+    assert!(exported.lines().count() > 1_000);
     assert!(
-        sender.acknowledged.len() > before,
-        "the gateway works again"
+        exported.contains(r#""event_id":"staying-0-"#),
+        "{exported:.300}"
     );
+    let drained = cluster.command("spool", &["drain"]).unwrap();
+    assert_eq!(drained.status.code(), Some(1), "there is no broker");
+    assert!(cluster.public_is_ready().await, "it takes events");
 
-    let url = service("WEIR_TEST_ELASTICSEARCH");
+    let staying = staying.stop().await.unwrap();
+    assert_eq!(staying.refused(), 0, "{:?}", staying.statuses);
+
+    // Killed while it spools, and again while it drains.
+    cluster.stages[0].kill_and_restart().unwrap();
+    let gateway = cluster.admin[0].clone();
+    cluster.stages[0].wait_until_ready(&gateway).await.unwrap();
+    let spooling = start(&cluster, "spooling");
+    wait_for(&cluster, EVENTS, |events| events > 3_000.0).await;
+    script("kafka", "start", "WEIR_TEST_KAFKA_FOLDER", &["--secure"]);
+    wait_for(&cluster, "weir_gateway_drained_events_total", |n| n > 0.0).await;
+    cluster.stages[0].kill_and_restart().unwrap();
+    cluster.stages[0].wait_until_ready(&gateway).await.unwrap();
+    wait_for(&cluster, EVENTS, |events| events == 0.0).await;
+    let spooling = spooling.stop().await.unwrap();
+    assert!(spooling.statuses[&204] > 0);
+
+    let url = engine.clone();
     let port = url.rsplit(':').next().unwrap();
-    script(
-        "elasticsearch",
-        "stop",
-        "WEIR_TEST_ELASTICSEARCH_FOLDER",
-        &[],
-    );
-    let refused = sender.refused;
-    sender.post(&cluster, Duration::from_secs(5)).await;
-    assert_eq!(
-        sender.refused, refused,
-        "the gateway does not need the engine"
-    );
-    script(
-        "elasticsearch",
-        "start",
-        "WEIR_TEST_ELASTICSEARCH_FOLDER",
-        &["--port", port],
-    );
+    let folder = "WEIR_TEST_ELASTICSEARCH_FOLDER";
+    script("elasticsearch", "stop", folder, &[]);
+    let without_engine = start(&cluster, "without");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let without_engine = without_engine.stop().await.unwrap();
+    assert_eq!(without_engine.refused(), 0, "the gateway needs no engine");
+    script("elasticsearch", "start", folder, &["--port", port]);
     cluster.wait_until_ready().await.unwrap();
 
-    let count = sender.acknowledged.len() as u64;
-    cluster.wait_for_documents(count).await.unwrap();
-    let copies = cluster.copies(&sender.acknowledged).await.unwrap();
+    let mut ids = Vec::new();
+    for seen in [staying, spooling, without_engine] {
+        seen.check(&broker, &cluster.raw_topic(), PATIENCE)
+            .await
+            .unwrap();
+        ids.extend(seen.ids());
+    }
+    cluster.wait_for_documents(ids.len() as u64).await.unwrap();
+    let copies = cluster.copies(&ids).await.unwrap();
     let missing = copies.iter().filter(|count| **count == 0).count();
     let doubled = copies.iter().filter(|count| **count > 1).count();
-    assert_eq!((missing, doubled), (0, 0), "of {count} acknowledged");
+    assert_eq!((missing, doubled), (0, 0), "of {} acknowledged", ids.len());
     let dead = cluster.command("dlq", &["list"]).unwrap();
     assert!(dead.stdout.is_empty(), "an outage is no dead letter");
     for stage in &mut cluster.stages {
         assert!(stage.stop().unwrap().success());
     }
     cluster.clean().await.unwrap();
+}
+
+fn start(cluster: &Cluster, name: &str) -> Visitors {
+    Visitors::start(cluster.public(), name, 8, Duration::from_millis(10))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use gateway::spool::Spool;
 use store::{Elasticsearch, EmbeddedStore, Store};
 use stream::embedded::EmbeddedLog;
 use stream::kafka::Kafka;
@@ -36,6 +37,26 @@ pub(crate) fn stream(plan: &Plan) -> anyhow::Result<OpenStream> {
         }
         StreamPlan::Kafka(options) => OpenStream::Kafka(Arc::new(Kafka::new((**options).clone())?)),
     })
+}
+
+/// The gateway's own way to the brokers, which gives up sooner: the spool is there for the rest.
+/// `None` where the stream is embedded.
+pub(crate) fn gateway_stream(plan: &Plan) -> anyhow::Result<Option<Arc<dyn Stream>>> {
+    let StreamPlan::Kafka(options) = &plan.stream else {
+        return Ok(None);
+    };
+    let mut options = (**options).clone();
+    options.delivery_timeout = plan.spool_after;
+    Ok(Some(Arc::new(Kafka::new(options)?)))
+}
+
+/// Opens the gateway's spool, where there is one.
+pub(crate) async fn spool(plan: &Plan) -> anyhow::Result<Option<Arc<Spool>>> {
+    let Some(options) = &plan.spool else {
+        return Ok(None);
+    };
+    let folder = plan.data_dir.join("spool");
+    Ok(Some(Arc::new(Spool::open(&folder, options.clone()).await?)))
 }
 
 /// Creates the topics that are missing; one outcome per topic of the plan, same order.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::config::Loaded;
+use crate::config::units::Size;
 use crate::plan::{Plan, StorePlan, StreamPlan};
 use crate::process::Role;
 
@@ -50,6 +51,10 @@ impl Banner {
             false => settings.durability.clone(),
         };
         lines.push(("durability", durability));
+        if let (Some(spool), Role::All | Role::Gateway) = (&plan.spool, role) {
+            let (folder, size) = (plan.data_dir.join("spool"), Size(spool.max_bytes));
+            lines.push(("spool", format!("{}, up to {size}", folder.display())));
+        }
         let file = loaded.file.as_ref().map(|file| file.display().to_string());
         lines.push(("config", file.unwrap_or_else(|| "none".into())));
         Self { role, lines }

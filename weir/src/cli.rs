@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Look at dead letters and send them back.
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Look at the events that wait on the gateway's disk for Kafka, and send them on.
+    #[command(subcommand)]
+    Spool(SpoolCommand),
     /// Print what each enrichment says of a page view, and why.
     Explain {
         /// Address of the page, with its query.
@@ -188,6 +191,16 @@ impl From<Select> for Selection {
             until: select.until,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum SpoolCommand {
+    /// Print how many there are, their bytes, the age of the oldest.
+    List,
+    /// Send them on now; exit status 1 while some are left.
+    Drain,
+    /// Print them, one a line; they stay where they are.
+    Export,
 }
 
 #[derive(Debug, Subcommand)]

@@ -26,9 +26,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand, DlqCommand, GeoCommand};
-use commands::dlq;
+use cli::{Cli, Command, ConfigCommand, DlqCommand, GeoCommand, SpoolCommand};
 use commands::reach::reach;
+use commands::{dlq, spool};
 use config::Loaded;
 use plan::{Plan, StreamPlan};
 use process::Role;
@@ -116,6 +116,14 @@ fn command(command: Option<Command>, plan: &Plan) -> anyhow::Result<ExitCode> {
                     }
                 }
             }
+            Some(Command::Spool(command)) => match command {
+                SpoolCommand::List => spool::list(plan).await?,
+                SpoolCommand::Drain => {
+                    let is_empty = spool::drain(plan).await?;
+                    return Ok(ExitCode::from(u8::from(!is_empty)));
+                }
+                SpoolCommand::Export => spool::export(plan).await?,
+            },
             Some(Command::Explain {
                 url,
                 referrer,

@@ -1,7 +1,7 @@
 //! What the admin listener offers to commands while this process holds the data folder.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::stream::{Start, Stream};
 use axum::Router;
@@ -11,10 +11,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::BytesMut;
 use futures_util::stream;
+use gateway::spool::{Kind, Spool};
 use http::StatusCode;
 use runtime::Shutdown;
 
-use crate::commands::dlq;
+use crate::commands::{dlq, spool};
 use crate::letters::{self, Selection, Step};
 use crate::plan::Plan;
 
@@ -24,23 +25,36 @@ const MAX_RECORDS: usize = 1_000;
 /// Longest wait for them: how soon a stop is noticed.
 const POLL: Duration = Duration::from_millis(500);
 
+/// Longest wait of an answer for the spool to be empty; longer than one try of the drainer.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
 struct Operate {
     plan: Plan,
     stream: Arc<dyn Stream>,
+    spool: Option<Arc<Spool>>,
     shutdown: Shutdown,
 }
 
-/// Routes for `weir tail` and `weir dlq`.
-pub(crate) fn router(plan: &Plan, stream: Arc<dyn Stream>, shutdown: Shutdown) -> Router {
+/// Routes for `weir tail`, `weir dlq` and `weir spool`.
+pub(crate) fn router(
+    plan: &Plan,
+    stream: Arc<dyn Stream>,
+    spool: Option<Arc<Spool>>,
+    shutdown: Shutdown,
+) -> Router {
     let state = Operate {
         plan: plan.clone(),
         stream,
+        spool,
         shutdown,
     };
     Router::new()
         .route("/topics/{topic}/tail", get(tail))
         .route("/dlq/list", post(list))
         .route("/dlq/replay", post(replay))
+        .route("/spool/list", post(spool_list))
+        .route("/spool/drain", post(spool_drain))
+        .route("/spool/export", get(spool_export))
         .with_state(Arc::new(state))
 }
 
@@ -60,6 +74,49 @@ async fn replay(State(state): State<Arc<Operate>>, Json(step): Json<Step>) -> Re
     match letters::replay(&*state.stream, &state.plan, step).await {
         Ok(report) => Json(report).into_response(),
         Err(error) => failed(&error),
+    }
+}
+
+fn no_spool() -> Response {
+    (StatusCode::NOT_FOUND, "this process has no spool\n").into_response()
+}
+
+async fn spool_list(State(state): State<Arc<Operate>>) -> Response {
+    let Some(spool) = &state.spool else {
+        return no_spool();
+    };
+    match spool.report().await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => failed(&error.into()),
+    }
+}
+
+/// Lets the drainer try at once, and answers when the spool is empty or the drainer gave up.
+async fn spool_drain(State(state): State<Arc<Operate>>) -> Response {
+    let Some(spool) = &state.spool else {
+        return no_spool();
+    };
+    let since = Instant::now();
+    spool.nudge();
+    loop {
+        match spool.report().await {
+            Ok(report) if report.events == 0 || since.elapsed() > DRAIN_PATIENCE => {
+                return Json(report).into_response();
+            }
+            Ok(_) => tokio::time::sleep(POLL / 5).await,
+            Err(error) => return failed(&error.into()),
+        }
+    }
+}
+
+/// What waits in the spool, a line each.
+async fn spool_export(State(state): State<Arc<Operate>>) -> Response {
+    let Some(spool) = state.spool.clone() else {
+        return no_spool();
+    };
+    match spool.waiting(Kind::Raw).await {
+        Ok(reader) => Body::from_stream(spool::lines(reader)).into_response(),
+        Err(error) => failed(&error.into()),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
+use gateway::spool::Spool;
 use prometheus_client::metrics::gauge::Gauge;
 use runtime::admin::{self, Access};
 use runtime::{Backoff, Runtime, Shutdown, http, telemetry};
@@ -73,6 +74,14 @@ pub(crate) async fn run(
         backend::topics(&plan, &**log).await?;
     }
     let stream = opened.stream();
+    let (spool, of_gateway_alone) = match role.has(Role::Gateway) {
+        true => (
+            backend::spool(&plan).await?,
+            backend::gateway_stream(&plan)?,
+        ),
+        false => (None, None),
+    };
+    let gateway_stream = of_gateway_alone.clone().unwrap_or_else(|| stream.clone());
     let store = match role.has(Role::Sink) {
         true => Some(backend::store(&plan)?),
         false => None,
@@ -104,7 +113,8 @@ pub(crate) async fn run(
         }
         None => Router::new(),
     };
-    let operate = operate::router(&plan, stream.clone(), of_admin.shutdown.clone());
+    let of_operate = of_admin.shutdown.clone();
+    let operate = operate::router(&plan, stream.clone(), spool.clone(), of_operate);
     let token = plan.admin_token.clone();
     let routes = admin::router(&base, Access { token }, search.merge(operate));
     let limits = http::Limits {
@@ -120,7 +130,8 @@ pub(crate) async fn run(
     }
     let gateway = async {
         if let Some(public) = public {
-            gateway::run(public, of_gateway, stream.clone(), base.clone()).await;
+            let (stream, spool) = (gateway_stream, spool.clone());
+            gateway::run(public, of_gateway, stream, spool, base.clone()).await;
         } else {
             signal.started().await;
         }
@@ -149,7 +160,11 @@ pub(crate) async fn run(
         of_admin.shutdown.start();
         result
     };
-    let watch = watch(&opened, &base, &of_admin.shutdown);
+    let watch = async {
+        let spooling = watch_spool(spool.as_deref(), &base, &of_admin.shutdown);
+        let (log, spool) = tokio::join!(watch(&opened, &base, &of_admin.shutdown), spooling);
+        log.and(spool)
+    };
     let topics = async {
         if matches!(opened, OpenStream::Kafka(_)) && role == Role::All {
             create_topics(&plan, &*stream, &base).await;
@@ -167,6 +182,14 @@ pub(crate) async fn run(
     };
     let ((), enricher, sink, watch, (), (), demo) =
         tokio::join!(gateway, enricher, sink, watch, admin, topics, demo);
+    if let Some(spool) = spool {
+        let closed = spool.close(plan.grace).await;
+        closed.context("the spool did not close")?;
+    }
+    if let Some(own) = of_gateway_alone {
+        // What was not acknowledged in time lies in the spool, or its sender was told.
+        let _ = own.close(plan.spool_after).await;
+    }
     stream
         .close(plan.grace)
         .await
@@ -239,6 +262,23 @@ async fn watch(opened: &OpenStream, base: &Runtime, done: &Shutdown) -> anyhow::
             () = done.started() => return Ok(()),
         }
         if let Some(failure) = log.failure() {
+            base.shutdown.start();
+            bail!("{failure}");
+        }
+    }
+}
+
+/// Ends the process when the spool cannot be trusted any more.
+async fn watch_spool(spool: Option<&Spool>, base: &Runtime, done: &Shutdown) -> anyhow::Result<()> {
+    let Some(spool) = spool else {
+        return idle(done).await;
+    };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = done.started() => return Ok(()),
+        }
+        if let Some(failure) = spool.failure() {
             base.shutdown.start();
             bail!("{failure}");
         }

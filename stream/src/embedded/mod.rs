@@ -237,6 +237,12 @@ impl EmbeddedLog {
         self.core.shared.stored_bytes()
     }
 
+    /// The offset that a group has committed for a partition.
+    #[must_use]
+    pub fn committed(&self, group: &str, source: &TopicPartition) -> Option<u64> {
+        self.core.groups.committed(group, source)
+    }
+
     fn sender(&self) -> Option<mpsc::Sender<Request>> {
         self.requests
             .lock()

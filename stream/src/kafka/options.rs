@@ -24,7 +24,7 @@ const GUARDED: &[&str] = &[
 ];
 
 /// Settings of a cluster's clients.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Options {
     /// `host:port`, several by comma.
     pub brokers: String,
@@ -40,6 +40,9 @@ pub struct Options {
     pub certificate_file: Option<PathBuf>,
     /// PEM file of its key.
     pub key_file: Option<PathBuf>,
+    /// How long an append waits for its acknowledgement, 15 s by default; the property
+    /// `message.timeout.ms` can shorten it. See [`Options::delivery_timeout`].
+    pub delivery_timeout: Duration,
     /// Any librdkafka property, over those set here.
     pub properties: Vec<(String, String)>,
 }
@@ -60,6 +63,25 @@ pub enum Mechanism {
 /// default settings notices that another is dead.
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The property that limits it, and its other name.
+const DELIVERY_PROPERTIES: [&str; 2] = ["message.timeout.ms", "delivery.timeout.ms"];
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            brokers: String::new(),
+            username: None,
+            password: None,
+            mechanism: Mechanism::default(),
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
+            delivery_timeout: DELIVERY_TIMEOUT,
+            properties: Vec::new(),
+        }
+    }
+}
+
 /// Largest record sent, in bytes of key, value and headers: what a broker takes by default.
 pub(super) const MAX_RECORD_BYTES: usize = 1_000_000;
 
@@ -71,6 +93,27 @@ impl Options {
             brokers: brokers.into(),
             ..Self::default()
         }
+    }
+
+    /// How long an append waits for its acknowledgement: the lesser of the field and the property
+    /// `message.timeout.ms`.
+    #[must_use]
+    pub fn delivery_timeout(&self) -> Duration {
+        let own = self.message_timeout();
+        own.map_or(self.delivery_timeout, |own| own.min(self.delivery_timeout))
+    }
+
+    /// The property `message.timeout.ms`, where it is set; 0 stands for no limit.
+    #[must_use]
+    pub fn message_timeout(&self) -> Option<Duration> {
+        let mut properties = self.properties.iter().rev();
+        let (_, value) =
+            properties.find(|(name, _)| DELIVERY_PROPERTIES.contains(&name.as_str()))?;
+        let millis = value.parse().ok()?;
+        Some(match millis {
+            0 => Duration::MAX,
+            millis => Duration::from_millis(millis),
+        })
     }
 
     /// The properties of every client.
@@ -114,16 +157,18 @@ impl Options {
 
     pub(super) fn properties_for_producer(&self) -> Properties {
         let mut config = self.common();
+        let timeout = self.delivery_timeout();
+        // An unknown topic is told before the delivery times out.
+        let unknown = (timeout / 2).min(Duration::from_secs(10));
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
+            .set("message.timeout.ms", timeout.as_millis().to_string())
             .set(
-                "message.timeout.ms",
-                DELIVERY_TIMEOUT.as_millis().to_string(),
+                "topic.metadata.propagation.max.ms",
+                unknown.as_millis().to_string(),
             )
-            // An unknown topic is told before the delivery times out.
-            .set("topic.metadata.propagation.max.ms", "10000")
             .set("message.max.bytes", MAX_RECORD_BYTES.to_string())
             // Waiting 5 ms for company costs little beside a commit of three replicas, and makes
             // batches out of single events.

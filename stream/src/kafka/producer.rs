@@ -2,10 +2,16 @@
 //!
 //! Every record of a call carries a reference to one [`Ticket`]; the delivery callback counts it
 //! down, and the last report wakes the caller: one wake a call, however many records. A thread
-//! serves the reports. After an error that librdkafka calls fatal (a producer that lost its
-//! place in the sequence, say) the producer is made anew; what it held fails and is appended again
-//! by its callers.
+//! serves the reports.
+//!
+//! The same thread watches the age of the oldest call without an answer. At the delivery timeout,
+//! and after an error that librdkafka calls fatal (a producer that lost its place in the sequence,
+//! say), the producer gives up: every call that waits fails at once, what librdkafka still holds is
+//! thrown away, and the next call gets a producer made anew. So a wedged producer costs a timeout
+//! and no restart, and nothing is delivered late behind what its caller has appended again since:
+//! callers who do so in order keep their order.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,15 +21,15 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 use tokio::sync::oneshot;
 
 use super::client::{self, Trouble};
-use super::options::{DELIVERY_TIMEOUT, MAX_RECORD_BYTES, Options};
+use super::options::{MAX_RECORD_BYTES, Options};
 use crate::{AppendError, Record, StreamError};
 
-/// Longest wait of one look at the reports; only shutdown waits for it.
-const POLL: Duration = Duration::from_millis(100);
+/// Longest wait between two looks at the oldest call; shutdown waits for it too.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Bytes that Kafka adds to a record at most, beside two for each header.
 const RECORD_OVERHEAD_BYTES: usize = 64;
@@ -44,6 +50,7 @@ struct Generation {
 
 /// The outcome of one append, shared by its records.
 pub(super) struct Ticket {
+    since: Instant,
     left: AtomicUsize,
     state: Mutex<State>,
 }
@@ -56,7 +63,10 @@ struct State {
 #[derive(Default)]
 pub(super) struct Reports {
     trouble: Trouble,
+    /// Set once, when nothing that waits can be trusted to be delivered in order.
     is_broken: AtomicBool,
+    /// The calls that wait, the oldest first, and some that have their answer.
+    waiting: Mutex<VecDeque<Arc<Ticket>>>,
 }
 
 impl ClientContext for Reports {
@@ -66,7 +76,7 @@ impl ClientContext for Reports {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(Code::Fatal) {
-            self.is_broken.store(true, Ordering::Release);
+            self.is_broken.store(true, Ordering::SeqCst);
         }
         self.trouble.note(&error, reason);
     }
@@ -80,8 +90,9 @@ impl ProducerContext for Reports {
             Ok(_) => None,
             Err((error, message)) => {
                 let code = error.rdkafka_error_code();
-                if code == Some(Code::Fatal) {
-                    self.is_broken.store(true, Ordering::Release);
+                // What follows a record that timed out would overtake it.
+                if matches!(code, Some(Code::Fatal | Code::MessageTimedOut)) {
+                    self.is_broken.store(true, Ordering::SeqCst);
                 }
                 Some(self.explain(code, rdkafka::Message::topic(message), error))
             }
@@ -115,7 +126,67 @@ impl Reports {
     }
 }
 
+impl Reports {
+    fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::SeqCst)
+    }
+
+    fn add(&self, ticket: &Arc<Ticket>) {
+        let mut waiting = self.waiting();
+        while waiting.front().is_some_and(|oldest| oldest.is_settled()) {
+            waiting.pop_front();
+        }
+        waiting.push_back(ticket.clone());
+    }
+
+    /// Gives up when the producer broke, or the oldest call has waited for `timeout`.
+    fn watch(&self, native: &Native, timeout: Duration) {
+        let oldest = {
+            let mut waiting = self.waiting();
+            while waiting.front().is_some_and(|oldest| oldest.is_settled()) {
+                waiting.pop_front();
+            }
+            waiting.front().map(|oldest| oldest.since.elapsed())
+        };
+        if self.is_broken() {
+            self.give_up(native, "the kafka producer broke");
+        } else if let Some(age) = oldest.filter(|age| *age >= timeout) {
+            let reason = match self.trouble.last() {
+                Some(StreamError::Unavailable(words) | StreamError::Configuration(words)) => words,
+                _ => format!("no acknowledgement within {timeout:?}"),
+            };
+            tracing::warn!(reason, ?age, "kafka does not acknowledge");
+            self.give_up(native, &reason);
+        }
+    }
+
+    fn give_up(&self, native: &Native, reason: &str) {
+        // Before the calls are taken: one that comes later sees it once its records are sent.
+        self.is_broken.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.waiting());
+        for ticket in waiting {
+            ticket.fail(reason);
+        }
+        native.purge(PurgeConfig::default().queue().inflight());
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Arc<Ticket>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Ticket {
+    /// Answers the caller, whatever the reports will say.
+    fn fail(&self, reason: &str) {
+        if let Some(done) = self.state().done.take() {
+            let _ = done.send(Err(AppendError::Unavailable(reason.to_owned())));
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.state().done.is_none()
+    }
+
     /// Counts `reports` records as settled; the last one wakes the caller.
     fn report(&self, reports: usize, failure: Option<AppendError>) {
         if let Some(failure) = failure {
@@ -166,12 +237,14 @@ impl Producer {
         })?;
         let (done, outcome) = oneshot::channel();
         let ticket = Arc::new(Ticket {
+            since: Instant::now(),
             left: AtomicUsize::new(records.len()),
             state: Mutex::new(State {
                 failure: None,
                 done: Some(done),
             }),
         });
+        native.context().add(&ticket);
         for (index, record) in records.iter().enumerate() {
             if let Err(error) = send(&native, topic, record, &ticket) {
                 let failure = match error.rdkafka_error_code() {
@@ -187,6 +260,13 @@ impl Producer {
             }
         }
         drop(records);
+        if native.context().is_broken() {
+            // It broke meanwhile and may have thrown nothing of this away.
+            native
+                .context()
+                .give_up(&native, "the kafka producer broke");
+        }
+        drop(native);
         // The sender is dropped only with librdkafka's queue.
         outcome.await.unwrap_or(Err(AppendError::Closed))
     }
@@ -214,17 +294,9 @@ impl Producer {
     /// The librdkafka producer, made anew when the last one broke.
     fn native(&self) -> Result<Arc<Native>, StreamError> {
         let mut generation = self.generation();
-        if generation
-            .native
-            .context()
-            .is_broken
-            .load(Ordering::Acquire)
-        {
-            tracing::warn!("the kafka producer broke and is made anew");
+        if generation.native.context().is_broken() {
             let mut old = std::mem::replace(&mut *generation, Generation::start(&self.options)?);
-            // Its records fail now and are appended again by those who wait for them.
-            old.native
-                .purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+            // Its thread fails what waits, and ends.
             old.is_stopped.store(true, Ordering::Release);
             old.thread.take();
         }
@@ -252,9 +324,10 @@ impl Generation {
         let native = Arc::new(native);
         let is_stopped = Arc::new(AtomicBool::new(false));
         let (served, stopped) = (native.clone(), is_stopped.clone());
+        let timeout = options.delivery_timeout();
         let thread = thread::Builder::new()
             .name("kafka-reports".into())
-            .spawn(move || serve(&served, &stopped))
+            .spawn(move || serve(&served, &stopped, timeout))
             .map_err(|error| StreamError::Storage(format!("no thread for kafka: {error}")))?;
         Ok(Self {
             native,
@@ -282,12 +355,14 @@ impl Generation {
 }
 
 /// Serves the delivery reports until told to stop, and those of the last records after that.
-fn serve(native: &Native, is_stopped: &AtomicBool) {
+fn serve(native: &Native, is_stopped: &AtomicBool, timeout: Duration) {
     while !is_stopped.load(Ordering::Acquire) {
         native.poll(POLL);
+        native.context().watch(native, timeout);
     }
-    let end = Instant::now() + DELIVERY_TIMEOUT;
+    let end = Instant::now() + timeout;
     while native.in_flight_count() > 0 && Instant::now() < end {
+        native.context().watch(native, timeout);
         native.poll(Duration::from_millis(10));
     }
 }

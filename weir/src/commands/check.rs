@@ -78,8 +78,9 @@ pub(crate) async fn running(plan: &Plan) -> anyhow::Result<bool> {
 }
 
 fn folder(plan: &Plan, verdicts: &mut Verdicts) {
-    let is_needed =
-        matches!(plan.stream, StreamPlan::Embedded(_)) || matches!(plan.store, StorePlan::Embedded);
+    let is_needed = matches!(plan.stream, StreamPlan::Embedded(_))
+        || matches!(plan.store, StorePlan::Embedded)
+        || plan.spool.is_some();
     if !is_needed {
         return;
     }

@@ -6,6 +6,7 @@
 //! - [`send`]: events to a gateway
 //! - [`tail`]: live events of a topic
 //! - [`dlq`]: dead letters
+//! - [`spool`]: events that wait on the gateway's disk
 //! - [`explain`]: what each enrichment says, and why
 //! - [`geo`]: GeoIP files, fetched
 //! - [`reach`]: the stream, or the process that holds it
@@ -18,6 +19,7 @@ pub(crate) mod geo;
 pub(crate) mod reach;
 pub(crate) mod send;
 pub(crate) mod setup;
+pub(crate) mod spool;
 pub(crate) mod tail;
 pub(crate) mod terminal;
 pub(crate) mod topics;

@@ -33,22 +33,31 @@ pub(crate) fn reach(plan: &Plan) -> anyhow::Result<Reach> {
     match backend::stream(plan) {
         Ok(opened) => Ok(Reach::Stream(opened.stream())),
         Err(error) => {
-            let is_held = error.downcast_ref::<StreamError>().is_some_and(|error| {
-                matches!(error, StreamError::Configuration(words) if words.contains("in use"))
-            });
-            if !is_held {
+            if !is_held(&error) {
                 return Err(error);
             }
-            Ok(Reach::Process(Process {
-                client: reqwest::Client::builder().no_proxy().build()?,
-                base: format!("http://{}", plan.admin_listen),
-                token: plan.admin_token.clone(),
-            }))
+            Ok(Reach::Process(Process::new(plan)?))
         }
     }
 }
 
+/// Whether an error says that another process holds the folder.
+pub(crate) fn is_held(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<StreamError>().is_some_and(
+        |error| matches!(error, StreamError::Configuration(words) if words.contains("in use")),
+    )
+}
+
 impl Process {
+    /// The process of this configuration.
+    pub(crate) fn new(plan: &Plan) -> anyhow::Result<Self> {
+        Ok(Self {
+            client: reqwest::Client::builder().no_proxy().build()?,
+            base: format!("http://{}", plan.admin_listen),
+            token: plan.admin_token.clone(),
+        })
+    }
+
     /// Asks for a path of the admin listener.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<reqwest::Response> {
         self.send(self.client.get(format!("{}{path}", self.base)))

@@ -64,6 +64,9 @@ pub(crate) struct Gateway {
     pub(crate) max_event_bytes: Size,
     pub(crate) trusted_proxies: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) spool_max_bytes: Size,
+    pub(crate) spool_max_age: Span,
+    pub(crate) spool_after: Span,
 }
 
 /// `[admin]`.

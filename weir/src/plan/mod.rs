@@ -1,12 +1,14 @@
 //! Settings checked and turned into what each stage takes. Nothing is opened here.
 //!
 //! - `checks`: gathering what is wrong
+//! - `spool`: the gateway's spool and its deadlines
 //! - `cluster`: how to reach brokers and nodes
 //! - `enrichment`: what the enricher takes
 
 mod checks;
 mod cluster;
 mod enrichment;
+mod spool;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +38,10 @@ pub(crate) struct Plan {
     pub(crate) topics: Vec<TopicSpec>,
     pub(crate) gateway: gateway::Config,
     pub(crate) gateway_listen: SocketAddr,
+    /// The gateway's spool; with Kafka only, and where it is not turned off.
+    pub(crate) spool: Option<gateway::spool::Options>,
+    /// How long the gateway waits for Kafka's acknowledgement.
+    pub(crate) spool_after: Duration,
     pub(crate) enricher: enricher::Config,
     pub(crate) geo: enrichment::Geo,
     pub(crate) sink: sink::Config,
@@ -159,6 +165,7 @@ impl Plan {
             _ => cluster::brokers(s, checks).map(|options| StreamPlan::Kafka(Box::new(options))),
         };
         let is_kafka = matches!(stream, Some(StreamPlan::Kafka(_)));
+        let spool = spool::options(s, stream.as_ref(), durability.unwrap_or_default(), checks);
         let store = cluster::store(s, checks);
         let kibana = cluster::kibana(s, checks);
         let grace = s.shutdown_grace.0;
@@ -203,11 +210,13 @@ impl Plan {
                 allowed_origins: s.gateway.allowed_origins.clone(),
                 gpc: gpc?,
                 grace: share,
-                // The stream must have given up on a record before the request does.
-                append_timeout: kafka::options::DELIVERY_TIMEOUT + Duration::from_secs(5),
+                append_timeout: spool::REQUEST_DEADLINE,
+                fails_fast: is_kafka && spool.is_none(),
                 ..gateway::Config::default()
             },
             gateway_listen: gateway_listen?,
+            spool,
+            spool_after: s.gateway.spool_after.0,
             enricher: enricher?,
             geo: geo?,
             sink: sink::Config {

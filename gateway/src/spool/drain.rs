@@ -1,0 +1,262 @@
+//! Sending the spool on to the stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::{Code, DeadLetter, Stage, time};
+use jiff::Timestamp;
+use runtime::{Backoff, Component, Shutdown};
+use stream::{AppendError, Consumer, Delivered, Header, Record, Stream};
+use uuid::Uuid;
+
+use super::lane::Lane;
+use super::metrics::Metrics;
+use super::{Kind, Spool};
+
+/// Records sent on at a time; the reader's own cap of 1 MiB comes first, as a rule.
+const BATCH_RECORDS: usize = 5_000;
+
+/// What is sent on in a second at most: a full spool of 1 GiB in half a minute, which leaves room
+/// on the brokers for what comes meanwhile.
+const BYTES_A_SECOND: f64 = 32e6;
+
+/// Longest wait for something to send; a safety net beneath the notices.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Time between two looks at what lies in the spool.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Writes what the lanes gather to the spool, sends it on, and tells how that goes, until `done`.
+pub(crate) async fn keep(
+    spool: &Spool,
+    lanes: [&Lane; 2],
+    metrics: Metrics,
+    health: Component,
+    done: &Shutdown,
+) {
+    let dead_topic = &lanes[1].topic;
+    let work = async {
+        tokio::join!(
+            lanes[0].write(spool),
+            lanes[1].write(spool),
+            run(lanes[0], spool, dead_topic, done),
+            run(lanes[1], spool, dead_topic, done),
+            tell(spool, lanes, &metrics, &health),
+        )
+    };
+    tokio::select! {
+        _ = work => {}
+        () = done.started() => {}
+    }
+}
+
+/// Says in metrics and readiness what lies in the spool, and why.
+async fn tell(spool: &Spool, lanes: [&Lane; 2], metrics: &Metrics, health: &Component) {
+    loop {
+        let detour = lanes.iter().find_map(|lane| lane.detour());
+        let report = spool.report().await;
+        metrics.set(spool, report.as_ref().ok());
+        match (detour, report) {
+            (_, Err(error)) => health.not_ready(&error.to_string()),
+            (None, _) => health.ready(),
+            (Some(reason), Ok(report)) => match spool.refusal() {
+                Some(refusal) => health.not_ready(&refusal),
+                None => {
+                    let (events, age) = (report.events, report.oldest_seconds.unwrap_or(0));
+                    health.ready_but(&format!(
+                        "{events} events wait on disk, the oldest for {age} s: {reason}"
+                    ));
+                }
+            },
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// Sends on what one lane spools, whenever it does.
+async fn run(lane: &Lane, spool: &Spool, dead_topic: &str, done: &Shutdown) {
+    let mut backoff = Backoff::default();
+    let mut drain = None;
+    loop {
+        lane.turned().await;
+        tracing::warn!(kind = lane.kind.name(), "events go through the spool");
+        while let Err(reason) = lap(lane, spool, dead_topic, &mut drain).await {
+            lane.reopen(&reason);
+            tokio::select! {
+                _ = backoff.wait(done) => {}
+                () = spool.nudged() => {}
+            }
+        }
+        backoff.reset();
+        tracing::info!(kind = lane.kind.name(), "the spool is empty");
+    }
+}
+
+/// Empties the spool and turns the lane back.
+async fn lap<'a>(
+    lane: &'a Lane,
+    spool: &'a Spool,
+    dead_topic: &'a str,
+    drain: &mut Option<Drain<'a>>,
+) -> Result<(), String> {
+    let drain = match drain {
+        Some(drain) => drain,
+        none => {
+            let opened = Drain::open(spool, lane.kind, &*lane.stream, &lane.topic, dead_topic);
+            none.insert(opened.await?)
+        }
+    };
+    loop {
+        drain.read().await?;
+        let is_closed = drain.is_last() && lane.close();
+        if drain.has_records() {
+            drain.send().await?;
+        } else if is_closed && lane.is_still() {
+            // What was being written when the lane closed is there now.
+            drain.read().await?;
+            if !drain.has_records() {
+                return lane.release().await.map_err(|error| error.to_string());
+            }
+        } else {
+            // Either notice or patience ends the wait.
+            let _ = tokio::time::timeout(PATIENCE, lane.changed()).await;
+        }
+    }
+}
+
+/// Sends on everything that lies in `spool`, without a gateway; returns how many records.
+///
+/// # Errors
+/// When the stream does not take them, or the spool cannot be read.
+pub async fn empty(
+    spool: &Spool,
+    stream: &Arc<dyn Stream>,
+    raw_topic: &str,
+    dead_topic: &str,
+) -> anyhow::Result<u64> {
+    let mut count = 0;
+    for (kind, topic) in [(Kind::Raw, raw_topic), (Kind::Dead, dead_topic)] {
+        let opened = Drain::open(spool, kind, &**stream, topic, dead_topic).await;
+        let mut drain = opened.map_err(anyhow::Error::msg)?;
+        loop {
+            drain.read().await.map_err(anyhow::Error::msg)?;
+            if !drain.has_records() {
+                break;
+            }
+            count += drain.held.len() as u64;
+            drain.send().await.map_err(anyhow::Error::msg)?;
+        }
+    }
+    Ok(count)
+}
+
+/// One kind's way from the spool to the stream.
+struct Drain<'a> {
+    spool: &'a Spool,
+    kind: Kind,
+    stream: &'a dyn Stream,
+    topic: &'a str,
+    dead_topic: &'a str,
+    reader: Box<dyn Consumer>,
+    /// Read and not yet on the stream.
+    held: Vec<Delivered>,
+}
+
+impl<'a> Drain<'a> {
+    async fn open(
+        spool: &'a Spool,
+        kind: Kind,
+        stream: &'a dyn Stream,
+        topic: &'a str,
+        dead_topic: &'a str,
+    ) -> Result<Self, String> {
+        let reader = spool.reader(kind).await;
+        Ok(Self {
+            spool,
+            kind,
+            stream,
+            topic,
+            dead_topic,
+            reader: reader.map_err(|error| error.to_string())?,
+            held: Vec::new(),
+        })
+    }
+
+    /// Reads the next records where none are held.
+    async fn read(&mut self) -> Result<(), String> {
+        if self.held.is_empty() {
+            let read = self.reader.poll(BATCH_RECORDS, Duration::ZERO).await;
+            self.held = read.map_err(|error| error.to_string())?.records;
+            let oldest = self.held.first().map(|first| first.record.timestamp_ms);
+            self.spool.set_oldest(self.kind, oldest);
+        }
+        Ok(())
+    }
+
+    fn has_records(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Whether nothing lies behind what is held.
+    fn is_last(&self) -> bool {
+        self.reader.lag() == 0
+    }
+
+    /// Sends on what is held, and notes that the stream has it.
+    async fn send(&mut self) -> Result<(), String> {
+        let since = tokio::time::Instant::now();
+        let records: Vec<Record> = self.held.iter().map(|one| one.record.clone()).collect();
+        let bytes: usize = records.iter().map(Record::size_bytes).sum();
+        let appended = append(self.stream, self.topic, self.dead_topic, records).await;
+        appended.map_err(|error| error.to_string())?;
+        let last = self.held.last().map(|last| last.position.offset);
+        let next = last.map(|last| (self.kind.source(), last + 1));
+        self.spool.count_drained(self.held.len() as u64);
+        self.held.clear();
+        let noted = self.reader.commit(next.as_slice()).await;
+        noted.map_err(|error| error.to_string())?;
+        let pace = Duration::from_secs_f64(bytes as f64 / BYTES_A_SECOND);
+        tokio::time::sleep_until(since + pace).await;
+        Ok(())
+    }
+}
+
+/// Appends to the topic; a record that can never be appended becomes a dead letter, so that it does
+/// not hold up the others.
+async fn append(
+    stream: &dyn Stream,
+    topic: &str,
+    dead_topic: &str,
+    mut records: Vec<Record>,
+) -> Result<(), AppendError> {
+    loop {
+        match stream.append(topic, records.clone()).await {
+            Err(AppendError::Rejected { index, reason }) => {
+                tracing::warn!(reason, "a record of the spool is refused by the stream");
+                let letter = letter(records.remove(index));
+                stream.append(dead_topic, vec![letter]).await?;
+                if records.is_empty() {
+                    return Ok(());
+                }
+            }
+            settled => return settled,
+        }
+    }
+}
+
+fn letter(refused: Record) -> Record {
+    let at = Timestamp::from_millisecond(refused.timestamp_ms).unwrap_or_default();
+    let letter = DeadLetter::new(
+        Uuid::now_v7().to_string(),
+        Stage::Gateway,
+        Code::EventTooLarge,
+        time::format(at),
+        refused.value,
+    );
+    Record {
+        key: Some(letter.id.clone().into()),
+        headers: letter.headers().into_iter().map(Header::from).collect(),
+        value: letter.original,
+        timestamp_ms: refused.timestamp_ms,
+    }
+}

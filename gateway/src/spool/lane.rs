@@ -1,0 +1,293 @@
+//! The way of events to one topic: straight to the stream, or through the spool.
+//!
+//! Every append has a number, in the order in which they came. On the direct way an append that
+//! fails joins those that wait, at its number; the stream fails the others that are on the way too,
+//! and once all of them have ended what waits is written to the spool in order, and everything that
+//! comes meanwhile behind it. On the way back the lane is closed for the last records of the spool:
+//! what comes waits for them and then goes straight, again in order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use stream::{AppendError, Record, Stream};
+use tokio::sync::{Notify, oneshot};
+
+use super::{Kind, Spool};
+
+/// A way to one topic.
+pub(crate) struct Lane {
+    pub(super) topic: String,
+    pub(super) kind: Kind,
+    pub(super) stream: Arc<dyn Stream>,
+    pub(super) spool: Option<Arc<Spool>>,
+    state: Mutex<State>,
+    /// Something may be there to be written to the spool.
+    gathered: Notify,
+    /// The way may have changed.
+    turned: Notify,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    Spool,
+    /// The last records of the spool are on their way to the stream.
+    Closed,
+}
+
+struct State {
+    way: Way,
+    next_number: u64,
+    /// Appends on their direct way.
+    in_flight: usize,
+    /// Whether records are being written to the spool.
+    is_writing: bool,
+    waiting: BTreeMap<u64, Waiting>,
+    /// Why the stream is not used.
+    reason: String,
+}
+
+struct Waiting {
+    records: Vec<Record>,
+    answer: oneshot::Sender<Result<(), AppendError>>,
+}
+
+type Answer = oneshot::Receiver<Result<(), AppendError>>;
+
+impl Lane {
+    /// A lane to `topic`; through the spool first where something lies in it.
+    pub(crate) fn new(
+        topic: String,
+        kind: Kind,
+        stream: Arc<dyn Stream>,
+        spool: Option<Arc<Spool>>,
+    ) -> Self {
+        let has_waiting = spool.as_ref().is_some_and(|spool| spool.is_waiting(kind));
+        let state = State {
+            way: match has_waiting {
+                true => Way::Spool,
+                false => Way::Direct,
+            },
+            next_number: 0,
+            in_flight: 0,
+            is_writing: false,
+            waiting: BTreeMap::new(),
+            reason: "what was left at the last stop is sent first".into(),
+        };
+        Self {
+            topic,
+            kind,
+            stream,
+            spool,
+            state: Mutex::new(state),
+            gathered: Notify::new(),
+            turned: Notify::new(),
+        }
+    }
+
+    /// Makes records durable, on the stream or in the spool.
+    pub(crate) async fn append(&self, records: Vec<Record>) -> Result<(), AppendError> {
+        if self.spool.is_none() {
+            return self.stream.append(&self.topic, records).await;
+        }
+        let (journey, records) = match self.enter(records) {
+            Entered::Direct(journey, records) => (journey, records),
+            Entered::Waiting(answer) => return wait(answer).await,
+        };
+        let kept = records.clone();
+        match self.stream.append(&self.topic, records).await {
+            Err(AppendError::Unavailable(reason) | AppendError::Full(reason)) => {
+                wait(journey.turn(kept, reason)).await
+            }
+            settled => settled,
+        }
+    }
+
+    /// Why the spool is in use, while it is.
+    pub(crate) fn detour(&self) -> Option<String> {
+        let state = self.state();
+        (state.way != Way::Direct).then(|| state.reason.clone())
+    }
+
+    fn enter(&self, records: Vec<Record>) -> Entered<'_> {
+        let mut state = self.state();
+        let number = state.next_number;
+        state.next_number += 1;
+        if state.way == Way::Direct {
+            state.in_flight += 1;
+            return Entered::Direct(Journey { lane: self, number }, records);
+        }
+        let answer = state.gather(number, records);
+        if state.can_write() {
+            self.gathered.notify_one();
+        }
+        Entered::Waiting(answer)
+    }
+
+    /// Writes what waits to the spool, whenever it may.
+    pub(super) async fn write(&self, spool: &Spool) {
+        loop {
+            while let Some(waiting) = self.take() {
+                let records = waiting.values().flat_map(|one| one.records.iter().cloned());
+                let written = spool.append(self.kind, records.collect()).await;
+                for one in waiting.into_values() {
+                    // The sender may have gone; its records are kept all the same.
+                    let _ = one.answer.send(written.clone());
+                }
+                self.state().is_writing = false;
+                self.turned.notify_one();
+            }
+            self.gathered.notified().await;
+        }
+    }
+
+    fn take(&self) -> Option<BTreeMap<u64, Waiting>> {
+        let mut state = self.state();
+        if !state.can_write() {
+            return None;
+        }
+        state.is_writing = true;
+        Some(std::mem::take(&mut state.waiting))
+    }
+
+    /// Waits until the lane leads through the spool.
+    pub(super) async fn turned(&self) {
+        while self.state().way == Way::Direct {
+            self.turned.notified().await;
+        }
+    }
+
+    /// Waits until something may have been written to the spool, or been given up.
+    pub(super) async fn changed(&self) {
+        self.turned.notified().await;
+    }
+
+    /// Closes the lane, so that the spool grows no more once [`Lane::is_still`] says so; false while
+    /// appends are on their direct way, for these come before what follows them.
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state();
+        let may_close = state.way == Way::Closed || state.in_flight == 0;
+        if may_close {
+            state.way = Way::Closed;
+        }
+        may_close
+    }
+
+    /// Whether nothing is being written to the spool.
+    pub(super) fn is_still(&self) -> bool {
+        !self.state().is_writing
+    }
+
+    /// Goes on spooling: the stream does not take what was sent to it.
+    pub(super) fn reopen(&self, reason: &str) {
+        let mut state = self.state();
+        state.way = Way::Spool;
+        reason.clone_into(&mut state.reason);
+        self.gathered.notify_one();
+    }
+
+    /// Turns back to the direct way, what waits first.
+    pub(super) async fn release(&self) -> Result<(), AppendError> {
+        let (waiting, first, mut appending) = {
+            let mut state = self.state();
+            state.way = Way::Direct;
+            if state.waiting.is_empty() {
+                return Ok(());
+            }
+            let waiting = std::mem::take(&mut state.waiting);
+            let records = waiting.values().flat_map(|one| one.records.iter().cloned());
+            let mut appending = self.stream.append(&self.topic, records.collect());
+            // The first poll hands the records over, before any append that comes behind.
+            let mut context = Context::from_waker(Waker::noop());
+            let first = appending.as_mut().poll(&mut context);
+            state.in_flight += 1;
+            (waiting, first, appending)
+        };
+        let appended = match first {
+            Poll::Ready(appended) => appended,
+            Poll::Pending => appending.as_mut().await,
+        };
+        let mut state = self.state();
+        state.in_flight -= 1;
+        match appended {
+            Ok(()) | Err(AppendError::Closed | AppendError::Rejected { .. }) => {
+                for one in waiting.into_values() {
+                    let _ = one.answer.send(appended.clone());
+                }
+                // An append may have failed behind these and wait for them to end.
+                if state.can_write() {
+                    self.gathered.notify_one();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                state.turn(&error.to_string());
+                state.waiting.extend(waiting);
+                if state.can_write() {
+                    self.gathered.notify_one();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn can_write(&self) -> bool {
+        let may_write = self.way == Way::Spool && self.in_flight == 0 && !self.is_writing;
+        may_write && !self.waiting.is_empty()
+    }
+
+    fn gather(&mut self, number: u64, records: Vec<Record>) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.waiting.insert(number, Waiting { records, answer });
+        answered
+    }
+
+    fn turn(&mut self, reason: &str) {
+        if self.way == Way::Direct {
+            self.way = Way::Spool;
+            reason.clone_into(&mut self.reason);
+        }
+    }
+}
+
+async fn wait(answer: Answer) -> Result<(), AppendError> {
+    answer.await.unwrap_or(Err(AppendError::Closed))
+}
+
+enum Entered<'a> {
+    Direct(Journey<'a>, Vec<Record>),
+    Waiting(Answer),
+}
+
+/// An append on its direct way; dropping it ends the journey, also where the sender went away.
+struct Journey<'a> {
+    lane: &'a Lane,
+    number: u64,
+}
+
+impl Journey<'_> {
+    /// Turns the lane to the spool and gathers the records at their number.
+    fn turn(self, records: Vec<Record>, reason: String) -> Answer {
+        let mut state = self.lane.state();
+        state.turn(&reason);
+        state.gather(self.number, records)
+    }
+}
+
+impl Drop for Journey<'_> {
+    fn drop(&mut self) {
+        let mut state = self.lane.state();
+        state.in_flight -= 1;
+        if state.way != Way::Direct && state.in_flight == 0 {
+            self.lane.gathered.notify_one();
+            self.lane.turned.notify_one();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Visitors who post one event after another, and what they were told.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+use stream::kafka::{Kafka, Options};
+use stream::{Start, Stream as _};
+use tokio::task::JoinHandle;
+
+use crate::process::client;
+
+/// Events of a request.
+const BATCH: u64 = 5;
+
+/// Visitors at work. Each waits for the answer before it posts again.
+pub struct Visitors {
+    is_over: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<Seen>>,
+}
+
+/// What visitors were told.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Ids of acknowledged events by visitor, in the order in which they were sent.
+    pub acknowledged: BTreeMap<String, Vec<String>>,
+    /// Requests by status; 0 stands for no answer.
+    pub statuses: BTreeMap<u16, u64>,
+    /// The longest time to an answer.
+    pub slowest: Duration,
+    /// The longest time to a refusal.
+    pub slowest_refusal: Duration,
+}
+
+impl Visitors {
+    /// Starts `count` visitors, who wait for `pause` between requests to the collect route at
+    /// `address`.
+    #[must_use]
+    pub fn start(address: &str, name: &str, count: usize, pause: Duration) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let visit = |number| {
+            let (url, id) = (
+                format!("http://{address}/collect"),
+                format!("{name}-{number}"),
+            );
+            tokio::spawn(visit(url, id, pause, is_over.clone()))
+        };
+        let tasks = (0..count).map(visit).collect();
+        Self { is_over, tasks }
+    }
+
+    /// Lets them go home and gathers what they were told.
+    ///
+    /// # Errors
+    /// When one of them came to grief.
+    pub async fn stop(self) -> anyhow::Result<Seen> {
+        self.is_over.store(true, Ordering::Release);
+        let mut all = Seen::default();
+        for task in self.tasks {
+            let one = task.await?;
+            all.acknowledged.extend(one.acknowledged);
+            for (status, count) in one.statuses {
+                *all.statuses.entry(status).or_default() += count;
+            }
+            all.slowest = all.slowest.max(one.slowest);
+            all.slowest_refusal = all.slowest_refusal.max(one.slowest_refusal);
+        }
+        Ok(all)
+    }
+}
+
+impl Seen {
+    /// Requests that were not acknowledged.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        let others = self.statuses.iter().filter(|(status, _)| **status != 204);
+        others.map(|(_, count)| count).sum()
+    }
+
+    /// The acknowledged ids of all visitors.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.acknowledged.values().flatten().cloned().collect()
+    }
+
+    /// Checks that every acknowledged event lies on a topic, a visitor's in the order in which they
+    /// were sent (a repetition is known by its id and does not count). Returns how many records
+    /// were repetitions.
+    ///
+    /// # Errors
+    /// Names what is missing or out of order.
+    pub async fn check(
+        &self,
+        broker: &str,
+        topic: &str,
+        patience: Duration,
+    ) -> anyhow::Result<usize> {
+        let kafka = Kafka::new(Options::new(broker))?;
+        let mut reader = kafka.subscribe(&[topic], Start::Earliest).await?;
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut records = 0;
+        let wanted = self.ids();
+        let since = Instant::now();
+        let mut missing = wanted.len();
+        while missing > 0 && since.elapsed() < patience {
+            let batch = reader.poll(10_000, Duration::from_millis(500)).await?;
+            for one in batch.records {
+                let event: Value = serde_json::from_slice(&one.record.value)?;
+                let id = event["event_id"].as_str().unwrap_or_default().to_owned();
+                places.entry(id).or_insert(records);
+                records += 1;
+            }
+            if reader.lag() == 0 {
+                missing = wanted.iter().filter(|id| !places.contains_key(*id)).count();
+            }
+        }
+        drop(reader);
+        kafka.close(Duration::from_secs(5)).await?;
+        ensure!(
+            missing == 0,
+            "{missing} of {} acknowledged are missing",
+            wanted.len()
+        );
+        for (visitor, ids) in &self.acknowledged {
+            // A visitor's records share a partition, so their places are in order of offset.
+            let places: Vec<usize> = ids.iter().map(|id| places[id]).collect();
+            let at = places.windows(2).position(|pair| pair[0] >= pair[1]);
+            ensure!(
+                at.is_none(),
+                "{visitor}: out of order at {:?}",
+                at.map(|at| &ids[at])
+            );
+        }
+        Ok(records - places.len())
+    }
+}
+
+async fn visit(url: String, id: String, pause: Duration, is_over: Arc<AtomicBool>) -> Seen {
+    let client = client();
+    let (mut seen, mut acknowledged) = (Seen::default(), Vec::new());
+    let mut next = 0;
+    while !is_over.load(Ordering::Acquire) {
+        let ids: Vec<String> = (next..next + BATCH).map(|n| format!("{id}-{n}")).collect();
+        next += BATCH;
+        let event = |event_id: &String| json!({ "event_id": event_id, "event_type": "a", "user_domain_id": id });
+        let body = json!(ids.iter().map(event).collect::<Vec<_>>()).to_string();
+        let since = Instant::now();
+        let answer = client.post(&url).body(body).send().await;
+        let status = answer.map_or(0, |answer| answer.status().as_u16());
+        *seen.statuses.entry(status).or_default() += 1;
+        match status {
+            204 => {
+                seen.slowest = seen.slowest.max(since.elapsed());
+                acknowledged.extend(ids);
+            }
+            0 => tokio::time::sleep(Duration::from_millis(20)).await,
+            _ => seen.slowest_refusal = seen.slowest_refusal.max(since.elapsed()),
+        }
+        tokio::time::sleep(pause).await;
+    }
+    seen.acknowledged.insert(id, acknowledged);
+    seen
+}
