@@ -22,12 +22,15 @@ mod delivery;
 mod document;
 mod enrich;
 mod explain;
+#[cfg(test)]
+mod fuzz;
 mod geo;
 mod link;
 mod metrics;
 mod slot;
 mod source;
 mod stage;
+mod surrogate;
 
 pub use agent::{Agent, AgentParser};
 pub use config::Config;

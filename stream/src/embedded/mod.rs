@@ -528,4 +528,6 @@ fn storage(error: &io::Error) -> StreamError {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
