@@ -123,7 +123,7 @@ pub(crate) async fn replay(
         letters.push(letter);
     })
     .await?;
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = plan.client()?;
     let collect = plan.collect_url();
     let mut report = Report::default();
     for letter in letters {

@@ -20,6 +20,11 @@ pub(crate) const DEFAULT: &str = include_str!("default.toml");
 /// The table whose keys are not ours.
 const OPEN_TABLE: &str = "kafka.properties";
 
+/// The table of tables whose names are not ours, and what each of them has.
+const NAMED_TABLES: &str = "sources";
+const NAMED_TABLE: &str =
+    "key = ''\nkey_file = ''\norigins = []\nrate_limit = 'off'\nevent_types = []";
+
 /// The effective configuration and where each value came from.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
@@ -133,6 +138,11 @@ fn merge(base: &mut Table, over: &Table, path: &str, tell: &mut impl FnMut(&str,
         };
         match (base.get_mut(name), value) {
             (Some(Value::Table(base)), Value::Table(over)) => merge(base, over, &key, tell),
+            (None, Value::Table(over)) if path == NAMED_TABLES => {
+                let mut named = named_table();
+                merge(&mut named, over, &key, tell);
+                base.insert(name.clone(), Value::Table(named));
+            }
             (Some(place), value) => {
                 *place = value.clone();
                 tell(&key, true);
@@ -146,11 +156,24 @@ fn merge(base: &mut Table, over: &Table, path: &str, tell: &mut impl FnMut(&str,
     }
 }
 
+fn named_table() -> Table {
+    NAMED_TABLE.parse().expect("plain TOML")
+}
+
 /// Sets a dotted key from text, in the type that the default has. `Err(None)` for an unknown key.
 fn set(table: &mut Table, key: &str, text: &str) -> Result<(), Option<String>> {
     let mut place = table;
     let mut parts: Vec<&str> = key.split('.').collect();
     let name = parts.pop().ok_or(None)?;
+    if let [NAMED_TABLES, named] = parts[..]
+        && named_table().contains_key(name)
+    {
+        let tables = place.get_mut(NAMED_TABLES).and_then(Value::as_table_mut);
+        let tables = tables.ok_or(None)?;
+        tables
+            .entry(named)
+            .or_insert_with(|| Value::Table(named_table()));
+    }
     for part in parts {
         place = place
             .get_mut(part)
@@ -230,7 +253,7 @@ fn write_table(table: &Table, path: &str, loaded: &Loaded, out: &mut String) {
         } else {
             format!("{path}.{name}")
         };
-        let is_secret = ["token", "password", "api_key"]
+        let is_secret = ["token", "password", "key"]
             .iter()
             .any(|secret| name.ends_with(secret));
         let is_set = value.as_str().is_some_and(|text| !text.is_empty());
@@ -259,5 +282,7 @@ fn write_table(table: &Table, path: &str, loaded: &Loaded, out: &mut String) {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

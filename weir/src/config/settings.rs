@@ -1,5 +1,6 @@
 //! Every key of the configuration, with its default.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) sink: Sink,
     /// The embedded log.
     pub(crate) embedded: Embedded,
+    /// Who may send, by write key; the names are the operator's.
+    pub(crate) sources: BTreeMap<String, Source>,
     /// What is kept of people.
     pub(crate) privacy: Privacy,
     /// How to reach the brokers.
@@ -58,7 +61,26 @@ pub(crate) struct Gateway {
     pub(crate) max_events: usize,
     pub(crate) max_event_bytes: Size,
     pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) forwarded_header: String,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) rate_limit: String,
+    pub(crate) max_connections: usize,
+    pub(crate) header_timeout: Span,
+    pub(crate) body_timeout: Span,
+    pub(crate) idle_timeout: Span,
+    pub(crate) tls_certificate_file: String,
+    pub(crate) tls_key_file: String,
+}
+
+/// `[sources.NAME]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    pub(crate) key: String,
+    pub(crate) key_file: String,
+    pub(crate) origins: Vec<String>,
+    pub(crate) rate_limit: String,
+    pub(crate) event_types: Vec<String>,
 }
 
 /// `[admin]`.
@@ -77,6 +99,7 @@ pub(crate) struct Topics {
     pub(crate) raw: String,
     pub(crate) enriched: String,
     pub(crate) dead: String,
+    pub(crate) salts: String,
     pub(crate) partitions: u32,
     pub(crate) replication_factor: u32,
     pub(crate) min_insync_replicas: u32,
@@ -120,6 +143,8 @@ pub(crate) struct Embedded {
 pub(crate) struct Privacy {
     pub(crate) ip: String,
     pub(crate) gpc: String,
+    pub(crate) visitor_id: String,
+    pub(crate) cookie_domain: String,
 }
 
 /// `[kafka]`.
