@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint
+.PHONY: help run test chaos fuzz lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -12,6 +12,10 @@ test: ## run every test, with a real broker and real engines (needs mvn, a JDK, 
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
+
+fuzz: ## feed every reader of untrusted bytes with mutations for WEIR_FUZZ_SECONDS (60) each
+	cargo build --workspace --tests --locked
+	WEIR_FUZZ_SECONDS=$${WEIR_FUZZ_SECONDS:-60} cargo test --workspace --lib --bins --locked fuzz:: -- --test-threads 2 --nocapture
 
 lint: ## format check, clippy, rustdoc, licences, unused dependencies
 	tests/tools
