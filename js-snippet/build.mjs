@@ -1,68 +1,105 @@
-// Builds dist/ from src/, and with --check proves that what is committed equals a fresh build and
-// fits its budget.
+// Builds dist/ from src/. With --check it proves that what is committed equals a fresh build. Either
+// way it prints a table of sizes, and fails where a file is over its budget.
 import { build } from "esbuild";
-import { readFileSync, writeFileSync, mkdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { minify } from "terser";
+import { brotli, gzip, row } from "./size.mjs";
 
-const SCRIPTS = [{ name: "t.js", entry: "src/t.ts", gzip: 3_800, brotli: 3_400 }];
+/** Files for pages, with the bytes that they may have compressed. */
+const SCRIPTS = [
+  { name: "t.core.js", entry: "src/t.core.ts", budget: { gzip: 2_560 } },
+  { name: "t.js", entry: "src/t.ts", budget: { gzip: 3_800, brotli: 3_400 } },
+  { name: "t.full.js", entry: "src/t.full.ts", budget: { gzip: 4_500, brotli: 4_000 } },
+];
+const MODULE = { name: "index.js", entry: "src/index.ts" };
 
-// Names that never leave the script. Nothing of the wire, the page or the browser is among them.
-const PRIVATE = /^(trackAs|hasOptedOut|flushLast|forget|restart|endpoint|storage|auto)$/;
+/** What a site's bundle gains by the module, used for page views and own events. */
+const CONSUMER = 'import { init, track } from "./dist/index.js"; init({ site: "shop" }); track("signup");';
+const CONSUMER_BUDGET = { gzip: 2_560 };
 
-const brotli = (bytes) =>
-  brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } });
-
-async function script(entry) {
-  const bundled = await build({
-    entryPoints: [entry],
+async function bundle(source, format) {
+  const { outputFiles } = await build({
+    ...source,
     bundle: true,
     write: false,
-    format: "iife",
+    format,
     target: "es2021",
     charset: "utf8",
     minifySyntax: true,
     legalComments: "none",
   });
-  const { code } = await minify(bundled.outputFiles[0].text, {
+  const { code } = await minify(outputFiles[0].text, {
     ecma: 2021,
-    mangle: { properties: { regex: PRIVATE } },
-    compress: { passes: 4, unsafe: true, ecma: 2021, unsafe_arrows: true },
-    format: { ecma: 2021, comments: false },
+    module: format === "esm",
+    toplevel: true,
+    // Names that begin with an underscore never leave the file.
+    mangle: { properties: { regex: /^_/ } },
+    compress: { passes: 4, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, hoist_funs: true },
+    format: { comments: /__PURE__/ },
   });
-  return Buffer.from(code + "\n");
+  return Buffer.from(`${code}\n`);
 }
 
-const isCheck = process.argv.includes("--check");
-mkdirSync("dist", { recursive: true });
+/** The declarations of the module: what it exports, and the types that it names. */
+function declarations() {
+  const folder = mkdtempSync(join(tmpdir(), "weir-types-"));
+  const options = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--outDir", folder];
+  execFileSync("node_modules/.bin/tsc", options, { stdio: "inherit" });
+  const read = (name) => [name, readFileSync(join(folder, name))];
+  const files = Object.fromEntries([read("index.d.ts"), read("types.d.ts")]);
+  rmSync(folder, { recursive: true });
+  return files;
+}
+
 let failed = false;
-const integrity = {};
-console.log("file         raw   gzip (budget)  brotli (budget)");
-for (const { name, entry, gzip, brotli: most } of SCRIPTS) {
-  const plain = await script(entry);
-  const files = { [name]: plain, [`${name}.gz`]: gzipSync(plain, { level: 9 }), [`${name}.br`]: brotli(plain) };
-  integrity[name] = `sha384-${createHash("sha384").update(plain).digest("base64")}`;
-  const [gz, br] = [files[`${name}.gz`].length, files[`${name}.br`].length];
-  console.log(`${name.padEnd(10)} ${String(plain.length).padStart(5)}  ${gz} (${gzip})    ${br} (${most})`);
-  if (gz > gzip || br > most) {
-    console.error(`${name} is over its budget`);
-    failed = true;
-  }
-  if (isCheck) {
-    // Compressed bytes differ between versions of zlib; what they hold must not.
-    if (!readFileSync(`dist/${name}`).equals(plain)) {
-      console.error(`dist/${name} is not what src/ builds: run npm run build`);
-      failed = true;
-    }
-  } else {
-    for (const [file, bytes] of Object.entries(files)) writeFileSync(`dist/${file}`, bytes);
-  }
-}
-const manifest = `${JSON.stringify(integrity, null, 2)}\n`;
-if (!isCheck) writeFileSync("dist/integrity.json", manifest);
-else if (readFileSync("dist/integrity.json", "utf8") !== manifest) {
-  console.error("dist/integrity.json is not what src/ builds: run npm run build");
+const fail = (message) => {
+  console.error(message);
   failed = true;
+};
+
+function measure(name, bytes, budget) {
+  const sizes = { gzip: gzip(bytes).length, brotli: brotli(bytes).length };
+  console.log(row(name, bytes, budget));
+  for (const [form, most] of Object.entries(budget)) {
+    if (sizes[form] > most) fail(`${name} is over its budget: ${sizes[form]} bytes ${form}, ${most} allowed`);
+  }
 }
+
+const files = declarations();
+const integrity = {};
+console.log(row());
+for (const { name, entry, budget } of SCRIPTS) {
+  files[name] = await bundle({ entryPoints: [entry] }, "iife");
+  integrity[name] = `sha384-${createHash("sha384").update(files[name]).digest("base64")}`;
+  measure(name, files[name], budget);
+}
+files[MODULE.name] = await bundle({ entryPoints: [MODULE.entry] }, "esm");
+files["integrity.json"] = Buffer.from(`${JSON.stringify(integrity, null, 2)}\n`);
+
+const isCheck = process.argv.includes("--check");
+for (const [name, bytes] of Object.entries(files)) {
+  const path = join("dist", name);
+  const forms = SCRIPTS.some((script) => script.name === name)
+    ? { ".gz": [gzip, gunzipSync], ".br": [brotli, brotliDecompressSync] }
+    : {};
+  if (!isCheck) {
+    writeFileSync(path, bytes);
+    for (const [end, [compress]] of Object.entries(forms)) writeFileSync(path + end, compress(bytes));
+    continue;
+  }
+  const isCurrent = (path, read) => existsSync(path) && read(readFileSync(path)).equals(bytes);
+  if (!isCurrent(path, (found) => found)) fail(`${path} is not what src/ builds: run npm run build`);
+  // Compressed bytes differ between versions of zlib; what they hold must not.
+  for (const [end, [, inflate]] of Object.entries(forms)) {
+    if (!isCurrent(path + end, inflate)) fail(`${path}${end} is not what src/ builds: run npm run build`);
+  }
+}
+
+const stdin = { contents: CONSUMER, resolveDir: "." };
+measure("{ init, track }", await bundle({ stdin }, "esm"), CONSUMER_BUDGET);
 process.exitCode = failed ? 1 : 0;

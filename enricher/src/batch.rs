@@ -101,13 +101,17 @@ fn record(event: EnrichedEvent, raw: &Record) -> Record {
 
 /// The dead letter of a raw record.
 pub(crate) fn letter(delivered: &Delivered, code: Code) -> DeadLetter {
-    DeadLetter::new(
+    let record = &delivered.record;
+    let letter = DeadLetter::new(
         delivered.position.to_string(),
         Stage::Enricher,
         code,
         time::format(Timestamp::now()),
-        delivered.record.value.clone(),
-    )
+        record.value.clone(),
+    );
+    letter.of_record(record.timestamp_ms, |name| {
+        record.header(name).map(|value| &value[..])
+    })
 }
 
 /// The record of a dead letter.

@@ -10,6 +10,13 @@ use sha2::{Digest, Sha256};
 
 use crate::{Code, header, limits::MAX_DEAD_LETTER_BYTES};
 
+/// Longest explanation of a store that is kept, in characters: names of a document's fields and a
+/// value or two.
+pub const MAX_CAUSE_CHARS: usize = 1_000;
+
+/// Headers of an original that its dead letter keeps.
+pub const KEPT: [&str; 3] = [header::FORMAT_NAME, header::ID, header::DAY];
+
 /// The stage that refused an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -60,8 +67,15 @@ pub struct DeadLetter {
     pub code: Code,
     /// A sentence for people, without event data.
     pub detail: String,
+    /// The store's own words where it refused the document; may quote the event, so it is not for
+    /// lists and logs.
+    pub cause: Option<String>,
     /// When, RFC 3339 UTC.
     pub time: String,
+    /// Timestamp of the original's record, milliseconds since the Unix epoch.
+    pub timestamp_ms: Option<i64>,
+    /// The original's own headers of [`KEPT`], so that a replay is the record as it was.
+    pub kept: Vec<(&'static str, Bytes)>,
     /// The original, or its first [`MAX_DEAD_LETTER_BYTES`].
     pub original: Bytes,
     /// Length in bytes and SHA-256 of an original that was cut.
@@ -89,6 +103,9 @@ impl DeadLetter {
             stage,
             code,
             detail: code.sentence().to_owned(),
+            cause: None,
+            timestamp_ms: None,
+            kept: Vec::new(),
             time,
             original,
             cut,
@@ -99,6 +116,26 @@ impl DeadLetter {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
+        self
+    }
+
+    /// Adds the store's own words, cut at [`MAX_CAUSE_CHARS`].
+    #[must_use]
+    pub fn with_cause(mut self, cause: &str) -> Self {
+        self.cause = Some(cause.chars().take(MAX_CAUSE_CHARS).collect());
+        self
+    }
+
+    /// Keeps what a replay needs of the original's record beside its bytes: its timestamp and the
+    /// headers that stages read; `header` looks one up by name.
+    #[must_use]
+    pub fn of_record<'a>(
+        mut self,
+        timestamp_ms: i64,
+        header: impl Fn(&str) -> Option<&'a [u8]>,
+    ) -> Self {
+        self.timestamp_ms = Some(timestamp_ms);
+        self.kept = kept(header);
         self
     }
 
@@ -125,6 +162,13 @@ impl DeadLetter {
             (header::TIME, text(&self.time)),
             (header::SOURCE, text(&self.id)),
         ];
+        if let Some(timestamp_ms) = self.timestamp_ms {
+            headers.push((header::TIMESTAMP, timestamp_ms.to_string().into()));
+        }
+        headers.extend(self.kept.iter().cloned());
+        if let Some(cause) = &self.cause {
+            headers.push((header::CAUSE, text(cause)));
+        }
         if let Some((length, sum)) = &self.cut {
             headers.push((header::LENGTH, length.to_string().into()));
             headers.push((header::SHA256, text(sum)));
@@ -146,11 +190,19 @@ impl DeadLetter {
             stage: Stage::from_name(text(header::STAGE)?)?,
             code: Code::from_name(text(header::CODE)?)?,
             detail: text(header::DETAIL).unwrap_or_default().to_owned(),
+            timestamp_ms: text(header::TIMESTAMP).and_then(|ms| ms.parse().ok()),
+            kept: kept(&header),
+            cause: text(header::CAUSE).map(str::to_owned),
             time: text(header::TIME).unwrap_or_default().to_owned(),
             original: value,
             cut,
         })
     }
+}
+
+fn kept<'a>(header: impl Fn(&str) -> Option<&'a [u8]>) -> Vec<(&'static str, Bytes)> {
+    let found = |name: &'static str| Some((name, Bytes::copy_from_slice(header(name)?)));
+    KEPT.into_iter().filter_map(found).collect()
 }
 
 #[cfg(test)]
@@ -178,6 +230,12 @@ mod tests {
             time,
             "{".into(),
         );
+        assert_eq!(round_trip(&letter), letter);
+        let letter = letter.with_cause("failed to parse [ü]");
+        assert_eq!(round_trip(&letter), letter);
+        let day = |name: &str| (name == header::DAY).then_some(&b"2026.01.02"[..]);
+        let letter = letter.of_record(7, day);
+        assert_eq!(letter.kept, [(header::DAY, Bytes::from("2026.01.02"))]);
         assert_eq!(round_trip(&letter), letter);
         assert!(letter.is_replayable());
     }

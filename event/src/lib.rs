@@ -1,6 +1,8 @@
 //! The model that every part of Weir shares. No I/O.
 //!
 //! - [`field`]: THE field table, from which mapping, schema and documentation derive
+//! - [`ecs`]: names of the Elastic Common Schema for fields of the table
+//! - [`health`]: what a sink writes of itself
 //! - [`limits`]: what an event may measure
 //! - [`code`]: the closed set of reasons for which an event is refused
 //! - [`dead_letter`]: an event that was refused, as it lies on the dead topic
@@ -12,8 +14,10 @@
 
 pub mod code;
 pub mod dead_letter;
+pub mod ecs;
 pub mod field;
 pub mod header;
+pub mod health;
 pub mod index;
 pub mod limits;
 pub mod members;
@@ -22,5 +26,6 @@ pub mod time;
 
 pub use code::Code;
 pub use dead_letter::{DeadLetter, Stage};
+pub use ecs::ECS_ALIASES;
 pub use field::{FIELDS, Field, Kind, Origin};
 pub use privacy::Gpc;

@@ -1,5 +1,5 @@
-//! The snippet, under a plain name with an ETag and under the name of its hash for ever; and the
-//! demo page.
+//! The snippet: three files, each under a plain name with an ETag and under the name of its hash for
+//! ever, and the manifest that says which is which; and the demo page.
 
 use std::sync::{Arc, LazyLock};
 
@@ -8,14 +8,52 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::Gateway;
 
-const PLAIN: &[u8] = include_bytes!("../../js-snippet/dist/t.js");
-const GZIP: &[u8] = include_bytes!("../../js-snippet/dist/t.js.gz");
-const BROTLI: &[u8] = include_bytes!("../../js-snippet/dist/t.js.br");
-const INTEGRITY: &str = include_str!("../../js-snippet/dist/integrity.json");
+/// A file of the snippet, as built and committed, in the forms that it is sent in.
+struct Script {
+    /// Between the stem of `script_path` and `.js`.
+    infix: &'static str,
+    /// The name that it was built under.
+    name: &'static str,
+    plain: &'static [u8],
+    gzip: &'static [u8],
+    brotli: &'static [u8],
+}
+
+static SCRIPTS: [Script; 3] = [
+    Script {
+        infix: "",
+        name: "t.js",
+        plain: include_bytes!("../../js-snippet/dist/t.js"),
+        gzip: include_bytes!("../../js-snippet/dist/t.js.gz"),
+        brotli: include_bytes!("../../js-snippet/dist/t.js.br"),
+    },
+    Script {
+        infix: ".core",
+        name: "t.core.js",
+        plain: include_bytes!("../../js-snippet/dist/t.core.js"),
+        gzip: include_bytes!("../../js-snippet/dist/t.core.js.gz"),
+        brotli: include_bytes!("../../js-snippet/dist/t.core.js.br"),
+    },
+    Script {
+        infix: ".full",
+        name: "t.full.js",
+        plain: include_bytes!("../../js-snippet/dist/t.full.js"),
+        gzip: include_bytes!("../../js-snippet/dist/t.full.js.gz"),
+        brotli: include_bytes!("../../js-snippet/dist/t.full.js.br"),
+    },
+];
+
+/// Digests for `integrity` attributes by name, as built.
+static INTEGRITY: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../js-snippet/dist/integrity.json"))
+        .expect("the build writes JSON")
+});
+
 const DEMO: &str = include_str!("../../js-snippet/demo/index.html");
 const DEMO_SCRIPT: &str = include_str!("../../js-snippet/demo/shop.js");
 
@@ -29,32 +67,61 @@ const CACHED_FOR_EVER: &str = "public, max-age=31536000, immutable";
 const DEMO_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; \
     style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The first 16 hexadecimal digits of the snippet's SHA-256.
-static HASH: LazyLock<String> = LazyLock::new(|| {
-    let digest = Sha256::digest(PLAIN);
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-});
+impl Script {
+    /// The first 16 hexadecimal digits of its SHA-256.
+    fn hash(&self) -> String {
+        let digest = Sha256::digest(self.plain);
+        let digits = digest[..8].iter().map(|byte| format!("{byte:02x}"));
+        digits.collect()
+    }
+
+    /// The smallest form that the client takes; identity where it names no other.
+    fn negotiate(&self, headers: &HeaderMap) -> (&'static [u8], Option<&'static str>) {
+        let accepted = headers.get(header::ACCEPT_ENCODING);
+        let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or("");
+        if takes(accepted, "br") {
+            (self.brotli, Some("br"))
+        } else if takes(accepted, "gzip") {
+            (self.gzip, Some("gzip"))
+        } else {
+            (self.plain, None)
+        }
+    }
+}
+
+/// Whether `accepted`, the value of Accept-Encoding, names `coding` and does not refuse it.
+fn takes(accepted: &str, coding: &str) -> bool {
+    accepted.split(',').any(|one| {
+        let (name, quality) = one.split_once(';').unwrap_or((one, ""));
+        let quality = quality.trim().strip_prefix("q=");
+        let is_refused = quality.is_some_and(|quality| quality.parse() == Ok(0.0));
+        name.trim().eq_ignore_ascii_case(coding) && !is_refused
+    })
+}
 
 /// The routes of the snippet at `path`, such as `/t.js`; with `demo` those of the demo page too.
 pub(crate) fn routes(path: &str, demo: bool) -> Router<Arc<Gateway>> {
     let stem = path.strip_suffix(".js").unwrap_or(path);
-    let hashed = format!("{stem}.{}.js", *HASH);
-    let routes = Router::new()
-        .route(
-            path,
-            get(|headers| async move { script(&headers, CACHED_SHORTLY) }),
-        )
-        .route(
-            &hashed,
-            get(|headers| async move { script(&headers, CACHED_FOR_EVER) }),
-        )
-        .route(
-            &format!("{stem}.integrity.json"),
-            get(|| async { integrity() }),
-        );
+    let mut routes = Router::new();
+    let mut manifest = serde_json::Map::new();
+    for script in &SCRIPTS {
+        let hash = script.hash();
+        let plain = match script.infix {
+            "" => path.to_owned(),
+            infix => format!("{stem}{infix}.js"),
+        };
+        let hashed = format!("{stem}.{hash}.js");
+        let entry = json!({ "immutable": hashed, "integrity": INTEGRITY[script.name] });
+        manifest.insert(plain.clone(), entry);
+        for (route, cache) in [(plain, CACHED_SHORTLY), (hashed, CACHED_FOR_EVER)] {
+            let tag = format!("\"{hash}\"");
+            let answer = move |headers: HeaderMap| async move { respond(script, &tag, &headers, cache) };
+            routes = routes.route(&route, get(answer));
+        }
+    }
+    let manifest = Value::Object(manifest).to_string();
+    let answer = move || async move { shared(text("application/json", manifest), CACHED_SHORTLY) };
+    routes = routes.route(&format!("{stem}.integrity.json"), get(answer));
     if !demo {
         return routes;
     }
@@ -64,19 +131,7 @@ pub(crate) fn routes(path: &str, demo: bool) -> Router<Arc<Gateway>> {
     )
 }
 
-fn script(headers: &HeaderMap, cache: &'static str) -> Response {
-    let tag = format!("\"{}\"", *HASH);
-    let fixed: [(HeaderName, &str); 5] = [
-        (header::CACHE_CONTROL, cache),
-        (header::VARY, "accept-encoding"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Pages of other origins load it, also with `crossorigin` for integrity.
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "cross-origin",
-        ),
-    ];
+fn respond(script: &Script, tag: &str, headers: &HeaderMap, cache: &'static str) -> Response {
     let known = headers.get(header::IF_NONE_MATCH);
     let is_known = known
         .and_then(|value| value.to_str().ok())
@@ -87,7 +142,7 @@ fn script(headers: &HeaderMap, cache: &'static str) -> Response {
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let (body, encoding) = negotiate(headers);
+        let (body, encoding) = script.negotiate(headers);
         let mut response = text("text/javascript; charset=utf-8", body);
         if let Some(encoding) = encoding {
             let encoding = HeaderValue::from_static(encoding);
@@ -97,41 +152,31 @@ fn script(headers: &HeaderMap, cache: &'static str) -> Response {
         }
         response
     };
-    for (name, value) in fixed {
-        let value = HeaderValue::from_str(value).expect("the values are plain ASCII");
-        response.headers_mut().insert(name, value);
-    }
-    let tag = HeaderValue::from_str(&tag).expect("a tag is hexadecimal");
+    let vary = HeaderValue::from_static("accept-encoding");
+    response.headers_mut().insert(header::VARY, vary);
+    let tag = HeaderValue::from_str(tag).expect("a tag is hexadecimal");
     response.headers_mut().insert(header::ETAG, tag);
-    response
+    shared(response, cache)
 }
 
-/// The smallest form that the client takes; identity where it names no other.
-fn negotiate(headers: &HeaderMap) -> (&'static [u8], Option<&'static str>) {
-    let accepted = headers.get(header::ACCEPT_ENCODING);
-    let accepted = accepted.and_then(|value| value.to_str().ok()).unwrap_or("");
-    let takes = |name: &str| {
-        accepted.split(',').any(|coding| {
-            let (coding, quality) = coding.split_once(';').unwrap_or((coding, ""));
-            let refused = quality
-                .trim()
-                .strip_prefix("q=")
-                .is_some_and(|q| q.parse() == Ok(0.0));
-            coding.trim().eq_ignore_ascii_case(name) && !refused
-        })
-    };
-    if takes("br") {
-        (BROTLI, Some("br"))
-    } else if takes("gzip") {
-        (GZIP, Some("gzip"))
-    } else {
-        (PLAIN, None)
+/// Lets pages of any origin read the answer, and keep it.
+fn shared(mut response: Response, cache: &'static str) -> Response {
+    let fixed: [(HeaderName, &'static str); 4] = [
+        (header::CACHE_CONTROL, cache),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // With `crossorigin`, which integrity needs.
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "cross-origin",
+        ),
+    ];
+    for (name, value) in fixed {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
-}
-
-/// The snippet's digest for `integrity` attributes, and the name that never changes.
-fn integrity() -> Response {
-    text("application/json", INTEGRITY)
+    response
 }
 
 /// The demo page.
@@ -170,7 +215,7 @@ mod tests {
     fn check(accepted: &str, expected: Option<&str>) {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, accepted.parse().expect("ASCII"));
-        assert_eq!(negotiate(&headers).1, expected, "{accepted}");
+        assert_eq!(SCRIPTS[0].negotiate(&headers).1, expected, "{accepted}");
     }
 
     #[test]
@@ -184,11 +229,15 @@ mod tests {
 
     #[test]
     fn a_known_tag_is_answered_without_a_body() {
-        let first = script(&HeaderMap::new(), CACHED_SHORTLY);
         let mut headers = HeaderMap::new();
-        headers.insert(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone());
-        let again = script(&headers, CACHED_SHORTLY);
+        headers.insert(
+            header::IF_NONE_MATCH,
+            HeaderValue::from_static("\"x\", W/\"a\""),
+        );
+        let again = respond(&SCRIPTS[0], "\"a\"", &headers, CACHED_SHORTLY);
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         assert_eq!(again.headers()[header::VARY], "accept-encoding");
+        let other = respond(&SCRIPTS[0], "\"b\"", &headers, CACHED_SHORTLY);
+        assert_eq!(other.status(), StatusCode::OK);
     }
 }

@@ -1,73 +1,59 @@
 /** Clicks and forms that are told without being asked. Values of inputs are never read. */
 
-import { withPrefix } from "./attributes";
-import type { Options, Props } from "./types";
+import { on } from "./quietly";
+import { attributes, watches } from "./settings";
+import { emit } from "./tracker";
+import type { Options } from "./types";
 
-const FILES = /\.(7z|apk|avi|csv|dmg|docx?|epub|exe|gz|iso|mov|mp[34]|msi|pdf|pkg|pptx?|rar|tar|txt|wav|xlsx?|zip)$/i;
+const FILES = /\.(7z|apk|csv|dmg|docx?|epub|exe|gz|iso|mov|mp[34]|msi|pdf|pkg|pptx?|rar|tar|txt|wav|xlsx?|zip)$/i;
 
-export interface Found {
-  name: string;
-  options: Options;
-}
-
-/** An SVG link's address is an object. */
-function address(link: Element): URL | null {
-  const href = (link as HTMLAnchorElement).href as string | { baseVal: string };
-  try {
-    return new URL(typeof href === "string" ? href : href.baseVal, location.href);
-  } catch {
-    return null;
-  }
-}
+const tell = (name: string, options: Options) => emit(name, options, 2);
 
 /** The event that the page's author wrote on an element: `data-weir-event="signup"`. */
-function tagged(element: Element): Found {
+function tellTagged(element: Element): void {
+  const { event, revenue = "" } = attributes(element, "data-weir-");
   // "12.50 EUR"
-  const [amount, currency] = (element.getAttribute("data-weir-revenue") ?? "").split(" ");
-  return {
-    name: element.getAttribute("data-weir-event")!,
-    options: {
-      props: withPrefix(element, "data-weir-prop-"),
-      ...(currency && { revenue: { amount: +amount!, currency } }),
-    },
-  };
+  const [amount, currency] = `${revenue}`.split(" ");
+  tell(`${event}`, {
+    props: attributes(element, "data-weir-prop-"),
+    ...(currency && { revenue: { amount: +amount!, currency } }),
+  });
 }
 
-/** What a click on `target` tells; `null` for nothing. */
-export function ofClick(target: EventTarget | null, auto: Set<string>): Found | null {
-  if (!(target instanceof Element) || target.closest("[data-weir-ignore]")) return null;
-  const element = target.closest("[data-weir-event]");
-  if (element && !(element instanceof HTMLFormElement)) return tagged(element);
-  const link = target.closest("a");
-  const url = link && address(link);
-  if (!url || !/^https?:$/.test(url.protocol)) return null;
-  const isDownload = link!.hasAttribute("download") || FILES.test(url.pathname);
-  if (isDownload && auto.has("downloads")) return { name: "download", options: { props: { url: url.href } } };
-  if (url.host !== location.host && auto.has("outbound")) {
-    return { name: "outbound_click", options: { props: { url: url.href } } };
-  }
-  return null;
+function tellClick(closest: (selector: string) => Element | undefined): void {
+  const element = closest("[data-weir-event]:not(form)");
+  if (element) return tellTagged(element);
+  const link = closest("a[*|href]");
+  if (!link) return;
+  // By its attributes: an SVG link's property is an object, and its attribute may have a namespace.
+  const { href, "xlink:href": address = href, download } = attributes(link, "");
+  const url = new URL(address as string, document.baseURI);
+  const options = { props: { url: url.href } };
+  if (!/^http/.test(url.protocol)) return;
+  // By its path, never by its query.
+  if (watches("downloads") && (download != null || FILES.test(url.pathname))) tell("download", options);
+  else if (watches("outbound") && url.host !== location.host) tell("outbound_click", options);
 }
 
-/** What a submitted form tells: its name and where it goes. */
-export function ofSubmit(target: EventTarget | null, auto: Set<string>): Found | null {
-  if (!(target instanceof HTMLFormElement) || target.closest("[data-weir-ignore]")) return null;
-  if (target.hasAttribute("data-weir-event")) return tagged(target);
-  if (!auto.has("forms")) return null;
-  // As attributes: a form's fields may be named "id" or "action" and hide the form's own.
-  const props: Props = {};
-  for (const name of ["id", "action"]) props[`form_${name}`] = target.getAttribute(name) ?? "";
-  return { name: "form_submit", options: { props } };
+function tellSubmission(form: Element): void {
+  if (form.matches("[data-weir-event]")) return tellTagged(form);
+  // By its attributes: a field may be named "id" or "action" and hide the form's own.
+  const { id = "", action = "" } = attributes(form, "");
+  if (watches("forms")) tell("form_submit", { props: { form_id: id, form_action: action } });
 }
 
-/** One listener for each kind, on the document: links that come later are seen too. */
-export function watchInteractions(auto: Set<string>, found: (what: Found) => void): void {
-  const listener = (event: Event) => {
+/**
+ * One listener on the document, so that links that come later are seen too. It never holds up a
+ * navigation: what it tells outlives the page.
+ */
+export function interactions(): void {
+  on("click auxclick submit", (event) => {
+    // Outwards, through shadow roots.
+    const path = event.composedPath().filter((node) => node instanceof Element);
+    const closest = (selector: string) => path.find((element) => element.matches(selector));
+    if (closest("[data-weir-ignore]")) return;
+    if (event.type === "submit") tellSubmission(path[0]!);
     // The middle button opens a tab; the right one a menu.
-    if (event.type === "auxclick" && (event as MouseEvent).button !== 1) return;
-    const target = event.composedPath()[0]!;
-    const what = event.type === "submit" ? ofSubmit(target, auto) : ofClick(target, auto);
-    if (what) found(what);
-  };
-  for (const type of ["click", "auxclick", "submit"]) document.addEventListener(type, listener, true);
+    else if ((event as MouseEvent).button < 2) tellClick(closest);
+  });
 }

@@ -1,61 +1,60 @@
 /** Notices when the page becomes another one. */
 
-import type { Config } from "./config";
+import { on, quietly } from "./quietly";
+import { settings, words } from "./settings";
 
 /** What tells two pages apart: the path, the hash where it routes, and chosen query parameters. */
-export function pageKey(address: string, config: Pick<Config, "hash" | "query">): string {
-  const url = new URL(address);
-  const query = config.query.map((name) => url.searchParams.get(name));
+export function pageKey({ pathname, search, hash }: Location | URL): string {
+  const parameters = new URLSearchParams(search);
   // As JSON, so that no value looks like two.
-  return JSON.stringify([url.pathname, query, config.hash && url.hash]);
+  return JSON.stringify([
+    pathname,
+    words(settings.query).map((name) => parameters.get(name)),
+    settings.hash != null && hash,
+  ]);
 }
 
-/** Routers replace and push in one go; the last address within this time is the page. */
+/**
+ * Routers replace and push in one go (vuejs/router#960), and redirect by replacing: the last
+ * address within this time is the page. Its title, too, comes after its address.
+ */
 const COALESCE_MS = 50;
 
-type NavigationLike = EventTarget & { currentEntry?: unknown };
-
-/** Calls `arrived` after each navigation inside the document that leads to another page. */
-export function watchNavigation(config: Config, arrived: () => void): void {
-  let key = pageKey(location.href, config);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const look = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      const next = pageKey(location.href, config);
-      if (next === key) return;
+/**
+ * Calls `arrived` after each navigation inside the document that leads to another page. Returns a
+ * function that does not wait for the rest of the time, for a page that is left.
+ */
+export function watchNavigation(arrived: () => void): () => void {
+  let key = pageKey(location);
+  let timer: ReturnType<typeof setTimeout>;
+  const settle = () => {
+    const next = pageKey(location);
+    if (next !== key) {
       key = next;
       arrived();
-    }, COALESCE_MS);
-  };
-  const navigation = (window as { navigation?: NavigationLike }).navigation;
-  if (navigation?.addEventListener) {
-    // Fires after the address has changed, for every way to change it.
-    navigation.addEventListener("currententrychange", look);
-    return;
-  }
-  for (const name of ["pushState", "replaceState"] as const) {
-    const original = history[name];
-    try {
-      history[name] = function (this: History, ...parameters) {
-        const result = original.apply(this, parameters);
-        look();
-        return result;
-      };
-    } catch {
-      // A frozen history is watched by its events alone.
     }
+  };
+  const look = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => quietly(settle), COALESCE_MS);
+  };
+  const { navigation } = window as { navigation?: EventTarget };
+  if (navigation) {
+    // Fires once the address has changed, for every way to change it, and leaves `history` alone.
+    on("currententrychange", look, navigation);
+  } else {
+    for (const name of ["pushState", "replaceState"] as const) {
+      const original = history[name];
+      // A frozen history is watched by its events alone.
+      quietly(() => {
+        history[name] = function (...parameters) {
+          // First: it may refuse, and then there was no navigation.
+          original.apply(this, parameters);
+          look();
+        };
+      });
+    }
+    on("popstate hashchange", look);
   }
-  for (const type of ["popstate", "hashchange"]) addEventListener(type, look);
-}
-
-/** Whether nobody can see the page. */
-export const isHidden = () => document.visibilityState === "hidden";
-
-/** Calls `start` once the page is looked at: not while it is prerendered or opened behind. */
-export function whenSeen(start: () => void): void {
-  const { prerendering } = document as { prerendering?: boolean };
-  const change = prerendering ? "prerenderingchange" : isHidden() && "visibilitychange";
-  if (change) document.addEventListener(change, () => whenSeen(start), { once: true });
-  else start();
+  return settle;
 }

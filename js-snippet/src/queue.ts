@@ -1,7 +1,8 @@
 /** Events that wait for their request. */
 
-import { isHidden } from "./navigation";
-import { post, postLast } from "./transport";
+import { isHidden } from "./lifecycle";
+import { on, quietly } from "./quietly";
+import { post } from "./transport";
 import type { Result, WireEvent } from "./types";
 
 /** A request holds at most so many events, */
@@ -12,110 +13,134 @@ const MAX_CHARS = 15_000;
 const MAX_WAITING = 100;
 /** How long an event waits for company. */
 const LINGER_MS = 1_000;
-/** Tries of a request without an answer: a blocker looks like that. */
-const TRIES_UNANSWERED = 3;
-/** Tries of a request that the gateway told to come back. */
-const TRIES = 5;
+/** The wait stops doubling at 2^6 seconds. */
+const MAX_DOUBLINGS = 6;
+
+/** When an event goes: with the flush that follows, when others have joined it, or at once. */
+export type Urgency = 0 | 1 | 2;
 
 export interface Entry {
-  event: WireEvent;
-  callback?: ((result: Result) => void) | undefined;
+  _event: WireEvent;
+  /** The event as JSON: what is sent again is what was sent. */
+  _text?: string;
+  _callback?: ((result: Result) => void) | undefined;
+  _urgency: Urgency;
 }
 
-export interface Queue {
-  /** Adds an event; `urgent` ones do not wait for company. */
-  add(entry: Entry, urgent: boolean): void;
-  flush(): void;
-  /** Sends everything at once, for the page is going away. */
-  flushLast(): void;
+let waiting: Entry[] = [];
+/** Requests under way that end with the page. */
+const fragile = new Set<Entry[]>();
+let timer: ReturnType<typeof setTimeout> | undefined;
+/** No request before this time. */
+let notBefore = 0;
+/** Failures in a row. */
+let failures = 0;
+let address: string | URL;
+let wrap: (events: string) => string;
+/** What has not been sent, on a page on which something keeps it from being sent. */
+export const stuck = () => (failures || !navigator.onLine ? waiting : []);
+
+/** Milliseconds to wait after `failures` in a row: full jitter on top of Retry-After. */
+export const backoffMs = (failures: number, retryAfterSeconds: number, chance: number) =>
+  1_000 * (retryAfterSeconds + chance * 2 ** Math.min(failures, MAX_DOUBLINGS));
+
+/** Whether time can help: not where the request itself was refused. */
+export const isTemporary = (status: number) => !status || status === 408 || status === 429 || status >= 500;
+
+/** Tells the page, on its own turn: a page's mistake is the page's. */
+export function settle(entries: Entry[], result: Result): void {
+  for (const { _callback } of entries) _callback && setTimeout(_callback, 0, result);
 }
 
-/** Milliseconds before try number `tries`: full jitter below a doubling cap. */
-export function backoffMs(tries: number, retryAfterSeconds: number, chance: number): number {
-  return retryAfterSeconds * 1_000 + chance * 1_000 * 2 ** tries;
+/** Drops the oldest of too many. */
+export const limit = (entries: Entry[]) => settle(entries.splice(0, entries.length - MAX_WAITING), "dropped");
+
+/** Takes the next request's events out; what is sent is never in the queue as well. */
+function take(): Entry[] {
+  let chars = 0;
+  const over = waiting.findIndex(({ _text }, at) => {
+    chars += _text!.length;
+    return at && (at === MAX_EVENTS || chars > MAX_CHARS);
+  });
+  return waiting.splice(0, over < 0 ? MAX_EVENTS : over);
 }
 
-export function shouldRetry(status: number, tries: number): boolean {
-  if (status === 0) return tries < TRIES_UNANSWERED;
-  return (status === 408 || status === 429 || status >= 500) && tries < TRIES;
+function halve(entries: Entry[], isLast: boolean): void {
+  const half = entries.length >> 1;
+  send(entries.slice(0, half), isLast);
+  send(entries.slice(half), isLast);
 }
 
-export function queue(
-  url: string,
-  envelope: (events: WireEvent[]) => object,
-): Queue {
-  let waiting: Entry[] = [];
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  /** No request before this time: the gateway asked for patience. */
-  let notBefore = 0;
-
-  const body = (entries: Entry[]) => JSON.stringify(envelope(entries.map((e) => e.event)));
-  const settle = (entries: Entry[], result: Result) => {
-    // On its own turn: a page's mistake is the page's.
-    for (const { callback } of entries) callback && setTimeout(callback, 0, result);
-  };
-
-  /** Takes the next request's events out; what is sent is never in the queue as well. */
-  const take = (): Entry[] => {
-    let chars = 0;
-    const over = waiting.findIndex(({ event }, at) => {
-      chars += JSON.stringify(event).length;
-      return at > 0 && (at === MAX_EVENTS || chars > MAX_CHARS);
-    });
-    return waiting.splice(0, over < 0 ? MAX_EVENTS : over);
-  };
-
-  const plan = (ms: number) => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
+function send(entries: Entry[], isLast: boolean): void {
+  const body = wrap(entries.map(({ _text }) => _text).join());
+  // A refusal of the browser, for other scripts have used up what it allows, looks like a failure
+  // of the network: every other try goes without keepalive.
+  const isKept = post(address, body, isLast || !(failures & 1), isLast, (status, retryAfter) => {
+    // What was under way when the page was left has been sent once more.
+    if (!isKept && !fragile.delete(entries)) return;
+    if (status >= 200 && status < 300) {
+      failures = 0;
+      settle(entries, "sent");
+    } else if (status === 413 && entries.length > 1) {
+      halve(entries, false);
+    } else if (isTemporary(status)) {
+      // However long it takes: a blocker looks like a gateway that is away, and costs a request a
+      // minute then.
+      notBefore = performance.now() + backoffMs(failures++, retryAfter, Math.random());
+      waiting.unshift(...entries);
+      limit(waiting);
       flush();
-    }, ms);
-  };
+    } else {
+      settle(entries, "dropped");
+    }
+  });
+  if (isKept) return;
+  if (!isLast) fragile.add(entries);
+  else if (entries.length > 1) halve(entries, true);
+  // What no beacon takes has a last chance on a page that is only hidden.
+  else send(entries, false);
+}
 
-  const send = (entries: Entry[], tries: number) => {
-    post(url, body(entries), (status, retryAfter) => {
-      if (status >= 200 && status < 300) return settle(entries, "sent");
-      if (!shouldRetry(status, tries + 1)) return settle(entries, "dropped");
-      const wait = backoffMs(tries, retryAfter, Math.random());
-      notBefore = Math.max(notBefore, Date.now() + retryAfter * 1_000);
-      setTimeout(() => send(entries, tries + 1), wait);
-    });
-  };
+function plan(ms: number): void {
+  timer ??= setTimeout(() => quietly(flush), ms);
+}
 
-  /** Empties the queue by `send`, which nothing will call again. */
-  const drain = (send: (entries: Entry[]) => void) => {
-    clearTimeout(timer);
-    timer = undefined;
-    while (waiting.length) send(take());
-  };
+/** Sends what waits, unless it is too early; before the page is gone, it never is. */
+export function flush(isLast = false): void {
+  clearTimeout(timer);
+  timer = undefined;
+  const wait = notBefore - performance.now();
+  if (wait > 0 && !isLast) return plan(wait);
+  while (waiting.length) send(take(), isLast);
+}
 
-  const flush = () => {
-    const wait = notBefore - Date.now();
-    if (wait > 0) plan(wait);
-    else drain((entries) => send(entries, 0));
-  };
+/** Adds an event in the form that it is to have on the wire. */
+export function add(entry: Entry, text: string): void {
+  entry._text = text;
+  waiting.push(entry);
+  limit(waiting);
+  if (!entry._urgency) return;
+  // On a page that is hidden nothing comes after an event; not even its timer, perhaps.
+  if (entry._urgency > 1 || isHidden() || waiting.length >= MAX_EVENTS) {
+    flush(isHidden() && notBefore < performance.now());
+  } else {
+    plan(LINGER_MS);
+  }
+}
 
-  /** Halves what the browser does not take; one event it does not take is lost. */
-  const sendLast = (entries: Entry[]) => {
-    if (postLast(url, body(entries))) return settle(entries, "sent");
-    if (entries.length < 2) return settle(entries, "dropped");
-    const half = entries.length >> 1;
-    sendLast(entries.slice(0, half));
-    sendLast(entries.slice(half));
-  };
+/** Sends all that is not known to have arrived, at once: the page may be going away. */
+export function leave(): void {
+  waiting.unshift(...[...fragile].flat());
+  fragile.clear();
+  flush(true);
+}
 
-  const flushLast = () => drain(sendLast);
-
-  return {
-    add(entry, urgent) {
-      waiting.push(entry);
-      settle(waiting.splice(0, waiting.length - MAX_WAITING), "dropped");
-      // An event after our own flush of a page that hides would wait for ever.
-      if (isHidden()) flushLast();
-      else if (urgent || waiting.length >= MAX_EVENTS) flush();
-      else plan(LINGER_MS);
-    },
-    flush,
-    flushLast,
-  };
+/** Starts to send to `url`, events joined and wrapped by `envelope`. */
+export function open(url: string | URL, envelope: typeof wrap): void {
+  address = url;
+  wrap = envelope;
+  on("online", () => {
+    notBefore = 0;
+    flush();
+  });
 }

@@ -1,27 +1,12 @@
 /** Storage that never throws: merely touching it does in sandboxed frames and where it is denied. */
 
-export interface Store {
-  read(key: string): string | null;
-  write(key: string, value: string | null): void;
-}
+export type Area = "localStorage" | "sessionStorage";
 
-export function openStore(kind: string): Store {
-  const area = () => (kind === "local" ? localStorage : sessionStorage);
-  return {
-    read(key) {
-      try {
-        return area().getItem(key);
-      } catch {
-        return null;
-      }
-    },
-    write(key, value) {
-      try {
-        if (value === null) area().removeItem(key);
-        else area().setItem(key, value);
-      } catch {
-        // Nothing is kept then; events go out without an id.
-      }
-    },
-  };
+/** What `action` finds in the storage; nothing where there is none. */
+export function touch<T>(area: Area, action: (storage: Storage) => T): T | undefined {
+  try {
+    return action(window[area]);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,26 +1,22 @@
-/** Events of a page: made, checked against consent, and queued. */
+/** Events of a page: made, held for consent, completed, and queued. */
 
-import type { Config } from "./config";
-import { engagement } from "./engagement";
-import { hints } from "./hints";
+import { ends, forgets, hints, stamps } from "./hooks";
 import { uuidv7 } from "./ids";
-import { watchInteractions } from "./interactions";
-import { isHidden, watchNavigation, whenSeen } from "./navigation";
-import { queue, type Entry } from "./queue";
-import type { Api, BeforeSend, Consent, Options, Props, WireEvent } from "./types";
-import { visitor } from "./visitor";
+import { isHidden, isPrerendered } from "./lifecycle";
+import { watchNavigation } from "./navigation";
+import * as queue from "./queue";
+import { on, quietly } from "./quietly";
+import { configure, settings, watches } from "./settings";
+import { touch } from "./storage";
+import type { Api, Consent, Feature, Ids, Options, Props, Settings, WireEvent } from "./types";
 
 /** Version of the envelope. */
 const ENVELOPE = 1;
-const LIBRARY = "js/0.1.0";
+const LIBRARY = "js/0.2.0";
 
-/** Events kept in memory while the visitor has not decided. */
-const MAX_UNDECIDED = 100;
+const OPT_OUT = "weir.o";
 
-/** Less time and no new depth is not worth an event. */
-const MIN_ENGAGED_MS = 3_000;
-
-/** What a call was made under; a call that waited for the script is told by its own page. */
+/** What a call was made under. */
 export interface Context {
   url: string;
   title: string;
@@ -28,166 +24,174 @@ export interface Context {
   time: number;
 }
 
-export function here(): Context {
-  return { url: location.href, title: document.title, referrer: document.referrer, time: Date.now() };
+/** A call that waited for the script is told by the page that it was made on. */
+let replayed: Partial<Context> | undefined;
+
+export function replay(made: Partial<Context> | undefined, action: () => void): void {
+  replayed = made;
+  action();
+  replayed = undefined;
 }
 
-export interface Tracker {
-  /** The verbs of the global. */
-  api: Api;
-  trackAs(name: string, options: Options, context: Context, urgent: boolean): string | undefined;
-  start(): void;
+const here = (): Context => ({
+  url: location.href,
+  title: document.title,
+  referrer: document.referrer,
+  time: Date.now(),
+  ...replayed,
+});
+
+/** Before the start nobody has decided, so calls are held. */
+let consent: Consent = "unknown";
+let held: queue.Entry[] = [];
+let customId: string | undefined;
+let shared: Props = {};
+let computed: (() => Props) | undefined;
+let viewId = "";
+/** The view that is under way. */
+let view: Context | undefined;
+
+/** Tells an event. `more` are members that only features set. */
+export function emit(
+  name: string,
+  options: Options = {},
+  urgency: queue.Urgency = 1,
+  more?: Partial<WireEvent>,
+  context: Context = here(),
+): string {
+  const event: WireEvent = {
+    event_id: uuidv7(context.time),
+    event_type: name,
+    event_timestamp: context.time,
+    page_url: options.url ?? context.url,
+    page_view_id: (viewId ||= uuidv7()),
+    page_title: context.title,
+    page_language: document.documentElement.lang || undefined,
+    browser_language: navigator.language,
+    os_timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    screen_width: screen.width,
+    screen_height: screen.height,
+    user_custom_id: customId,
+    revenue_amount: options.revenue?.amount,
+    revenue_currency: options.revenue?.currency,
+    props: { ...shared, ...computed?.(), ...options.props },
+    ...more,
+  };
+  release({ _event: event, _callback: options.callback, _urgency: urgency });
+  return event.event_id;
 }
 
-/** Makes a tracker; nothing is watched or sent before `start`. */
-export function tracker(config: Config, beforeSend: () => BeforeSend | undefined): Tracker {
-  let consent: Consent = config.consent;
-  let pageViewId = uuidv7();
-  let firstView = true;
-  let previousUrl = "";
-  let customId: string | undefined;
-  let shared: Props = { ...config.props };
-  let undecided: Entry[] = [];
-  let reading: ReturnType<typeof engagement> | undefined;
-  let sentDepth = 0;
+/** Queues an event if it may be sent, and holds it if that is not known. */
+function release(entry: queue.Entry): void {
+  const event = entry._event;
+  // A page that is loaded in case it is wanted may never be looked at.
+  if (consent === "unknown" || isPrerendered()) {
+    held.push(entry);
+    return queue.limit(held);
+  }
+  // Where nobody is asked there is nothing to say.
+  if (settings.consent) event.consent = consent;
+  const sealed =
+    consent !== "denied" &&
+    !touch("localStorage", (storage) => storage.getItem(OPT_OUT)) &&
+    stamps.every((stamp) => stamp(event) !== false) &&
+    // An event that the page's hook fails on might tell too much.
+    (settings.beforeSend ? quietly(() => settings.beforeSend!(event)) : event);
+  if (sealed) queue.add(entry, JSON.stringify(sealed));
+  else queue.settle([entry], "dropped");
+}
 
-  const who = visitor(config, () => consent === "granted");
-  const known = hints();
-  const envelope = (events: WireEvent[]) => ({
+function releaseHeld(): void {
+  const entries = held;
+  held = [];
+  entries.forEach(release);
+}
+
+const endView = (isOver: boolean) => view && ends.forEach((end) => end(isOver));
+const forget = () => forgets.forEach((forget) => forget());
+
+/** Tells a page view: the one before ends, and what follows belongs to it. */
+function page(options: Options = {}): string {
+  const context = here();
+  endView(true);
+  // Calls before the first view belong to it.
+  if (view) viewId = uuidv7();
+  // The browser's referrer stays that of the landing; a later view comes from the view before.
+  const referer_url = (view?.url ?? context.referrer) || undefined;
+  view = { ...context, url: options.url ?? context.url };
+  return emit("pageview", options, 2, { referer_url }, context);
+}
+
+/** Tells something of the view under way, whatever the address is by now. */
+export const emitOfView = (name: string, more: Partial<WireEvent>) =>
+  emit(name, {}, 0, more, { ...view!, time: Date.now() });
+
+export const api: Api = {
+  track: (name, options) => emit(`${name}`, options),
+  page,
+  identify(id, traits) {
+    customId = id ?? undefined;
+    api.set(traits ?? {});
+  },
+  set(props) {
+    if (typeof props === "function") computed = props;
+    else shared = { ...shared, ...props };
+  },
+  reset() {
+    customId = computed = undefined;
+    shared = settings.props ?? {};
+    forget();
+  },
+  consent(state) {
+    consent = state;
+    if (state === "denied") forget();
+    releaseHeld();
+  },
+  optOut(out = true) {
+    touch("localStorage", (storage) => storage.setItem(OPT_OUT, out ? "1" : ""));
+  },
+  flush: () => queue.flush(),
+  ids() {
+    const ids = { page_view_id: viewId };
+    stamps.forEach((stamp) => stamp(ids as WireEvent));
+    return ids as Ids;
+  },
+};
+
+const wrap = (events: string) =>
+  JSON.stringify({
     v: ENVELOPE,
-    site: config.site ?? undefined,
+    site: settings.site,
     sent_at: Date.now(),
     lib: LIBRARY,
-    hints: known(),
-    events,
+    hints,
+  }).slice(0, -1) + `,"events":[${events}]}`;
+
+/** Starts everything; nothing is watched or sent before. */
+export function start(given: Settings, features: Feature[]): void {
+  let settleNavigation: (() => void) | undefined;
+  configure(given);
+  consent = given.consent ?? "granted";
+  queue.open(given.endpoint!, wrap);
+  shared = { ...given.props, ...shared };
+  features.forEach(quietly);
+  const leave = () => {
+    settleNavigation?.();
+    endView(false);
+    queue.leave();
+  };
+  const look = () => {
+    // The last moment that mobile browsers are sure to tell (w3c/page-visibility#59).
+    if (isHidden()) return leave();
+    releaseHeld();
+    if (watches("pageviews")) settleNavigation ??= (page(), watchNavigation(page));
+  };
+  on("visibilitychange prerenderingchange", look);
+  // The backstop. Never `unload`, which keeps a page out of the back/forward cache.
+  on("pagehide", leave);
+  // A page that comes back from that cache is seen again, whatever its address.
+  on("pageshow", (event) => {
+    if ((event as PageTransitionEvent).persisted && settleNavigation) page();
   });
-  const waiting = queue(config.endpoint, envelope);
-
-  const make = (name: string, options: Options, context: Context): WireEvent => {
-    const props = { ...shared, ...options.props };
-    const event: WireEvent = {
-      event_id: uuidv7(context.time),
-      event_type: name,
-      event_timestamp: context.time,
-      page_url: options.url ?? context.url,
-      page_view_id: pageViewId,
-      page_title: context.title,
-      page_language: document.documentElement.lang || undefined,
-      browser_language: navigator.language,
-      os_timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      screen_width: screen.width,
-      screen_height: screen.height,
-      user_custom_id: customId,
-      revenue_amount: options.revenue?.amount,
-      revenue_currency: options.revenue?.currency,
-      ...who.ids(context.time),
-    };
-    // Only where the page was asked for consent is there something to say.
-    if (config.consent !== "granted") event.consent = consent;
-    if (Object.keys(props).length) event.props = props;
-    return event;
-  };
-
-  const seal = (event: WireEvent, options: Options, urgent: boolean): string | undefined => {
-    const isUnwanted = who.hasOptedOut() || consent === "denied";
-    const hook = beforeSend();
-    const sealed = isUnwanted ? null : hook ? hook(event) : event;
-    if (!sealed) {
-      options.callback?.("dropped");
-      return undefined;
-    }
-    const entry = { event: sealed, callback: options.callback };
-    if (consent === "unknown") {
-      undecided.push(entry);
-      undecided.splice(0, undecided.length - MAX_UNDECIDED);
-    } else {
-      waiting.add(entry, urgent);
-    }
-    return sealed.event_id;
-  };
-
-  const trackAs = (name: string, options: Options, context: Context, urgent: boolean) =>
-    seal(make(name, options, context), options, urgent);
-
-  /** Tells how the page was read since it was last told. */
-  const tellReading = () => {
-    if (!reading) return;
-    const { engaged_ms, scroll_percent } = reading();
-    if (engaged_ms < MIN_ENGAGED_MS && scroll_percent <= sentDepth) return;
-    sentDepth = scroll_percent;
-    const event = make("engagement", {}, here());
-    seal({ ...event, page_url: previousUrl || event.page_url, engaged_ms, scroll_percent }, {}, false);
-  };
-
-  const pageAs = (options: Options, context: Context) => {
-    pageViewId = uuidv7();
-    const event = make("pageview", options, context);
-    // The browser's referrer stays that of the landing; a later view comes from the view before.
-    const referer = firstView ? context.referrer : previousUrl;
-    if (referer) event.referer_url = referer;
-    firstView = false;
-    previousUrl = event.page_url;
-    sentDepth = 0;
-    reading?.();
-    return seal(event, options, true);
-  };
-
-  const api: Api = {
-    track: (name, options = {}) => trackAs(name, options, here(), false),
-    page: (options = {}) => pageAs(options, here()),
-    identify(id, traits) {
-      customId = id ?? undefined;
-      if (traits) shared = { ...shared, ...traits };
-    },
-    set(props) {
-      shared = { ...shared, ...props };
-    },
-    reset() {
-      customId = undefined;
-      shared = { ...config.props };
-      who.forget();
-    },
-    consent(state) {
-      consent = state;
-      const kept = undecided;
-      if (state !== "unknown") undecided = [];
-      if (state === "denied") who.forget();
-      if (state === "granted") {
-        for (const entry of kept) waiting.add({ ...entry, event: { ...entry.event, consent: state } }, false);
-      }
-    },
-    optOut: (out = true) => who.optOut(out),
-    flush: () => waiting.flush(),
-    ids: () => ({ page_view_id: pageViewId, ...who.ids(Date.now()) }),
-  };
-
-  const start = () => {
-    const { auto } = config;
-    whenSeen(() => {
-        if (auto.has("engagement")) reading = engagement();
-        if (auto.has("pageviews")) {
-          pageAs({}, here());
-          // Read again a moment later: routers set the title after the address.
-          watchNavigation(config, () => {
-            tellReading();
-            setTimeout(() => pageAs({}, here()));
-          });
-          // A page that comes back from the cache is seen again, whatever its address.
-          addEventListener("pageshow", (event) => {
-            if (event.persisted) pageAs({}, here());
-          });
-        }
-        watchInteractions(auto, ({ name, options }) => trackAs(name, options, here(), true));
-        const leave = () => {
-          tellReading();
-          waiting.flushLast();
-        };
-        // The last moment that mobile browsers are sure to tell; pagehide is the backstop.
-        document.addEventListener("visibilitychange", () => {
-          if (isHidden()) leave();
-        });
-        addEventListener("pagehide", leave);
-    });
-  };
-  return { api, trackAs, start };
+  look();
 }

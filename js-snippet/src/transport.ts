@@ -6,46 +6,35 @@
  */
 const KEEPALIVE_BYTES = 48_000;
 
-/** What became of a request: a status, or 0 for no answer. */
+/** What became of a request: a status, or 0 for no answer, and what Retry-After asks for. */
 export type Answered = (status: number, retryAfterSeconds: number) => void;
 
 let inFlight = 0;
 
-const size = (body: string) => new TextEncoder().encode(body).length;
-
 /**
- * Posts `body`. A plain string is text/plain, which needs no preflight. The answer matters for
- * trying again, never for the page.
+ * Posts `body`. A plain string is text/plain, which needs no preflight. Everything happens before
+ * this returns, for what is left for later does not happen on a page that is gone; only the answer
+ * comes later. Returns whether the request outlives the page; with `mustKeep` nothing else is tried.
  */
-export function post(url: string, body: string, answered: Answered): void {
-  const bytes = size(body);
-  const keepalive = inFlight + bytes < KEEPALIVE_BYTES;
+export function post(url: string | URL, body: string, mayKeep: boolean, mustKeep: boolean, answered: Answered): boolean {
+  const bytes = new Blob([body]).size;
+  // Firefox has keepalive since 133.
+  const keepalive = mayKeep && inFlight + bytes < KEEPALIVE_BYTES && "keepalive" in Request.prototype;
+  let request: Promise<Response> | undefined;
+  try {
+    // A page may have put something in the place of fetch that throws, or returns nothing.
+    if (keepalive || !mustKeep) request = fetch(url, { method: "POST", body, keepalive });
+  } catch {}
+  // The beacon comes second: it is what blockers hit first, and it says true where a policy refuses
+  // it (w3c/beacon#82).
+  if (mustKeep && !request) return navigator.sendBeacon?.(url, body);
   if (keepalive) inFlight += bytes;
-  const done = (status: number, after: number) => {
-    if (keepalive) inFlight -= bytes;
-    answered(status, after);
-  };
-  send(url, body, keepalive).then(
-    (answer) => done(answer.status, +answer.headers.get("retry-after")! || 0),
-    () => done(0, 0),
-  );
-}
-
-/** `async`, so that a fetch which the page replaced by something that throws rejects as well. */
-async function send(url: string, body: string, keepalive: boolean): Promise<Response> {
-  return fetch(url, { method: "POST", body, keepalive });
-}
-
-/**
- * Posts `body` while the page goes away. Everything happens before this returns: what is left for
- * later does not happen on a page that is gone. Returns whether the browser took it.
- */
-export function postLast(url: string, body: string): boolean {
-  // The beacon is what blockers hit first, so it comes second.
-  if (inFlight + size(body) < KEEPALIVE_BYTES && "keepalive" in Request.prototype) {
-    // The call itself happens now; only its answer comes later, to nobody.
-    send(url, body, true).catch(() => {});
-    return true;
-  }
-  return navigator.sendBeacon?.(url, body);
+  Promise.resolve(request)
+    .then((answer) => [answer!.status, +answer!.headers.get("retry-after")!])
+    .catch(() => [0, 0])
+    .then(([status, after]) => {
+      if (keepalive) inFlight -= bytes;
+      answered(status!, after || 0);
+    });
+  return keepalive;
 }

@@ -15,7 +15,7 @@ export interface WireEvent {
   page_url: string;
   page_view_id: string;
   page_title?: string;
-  referer_url?: string;
+  referer_url?: string | undefined;
   page_language?: string | undefined;
   browser_language?: string;
   os_timezone?: string;
@@ -35,7 +35,7 @@ export interface WireEvent {
 /** Whether the visitor agreed. */
 export type Consent = "granted" | "denied" | "unknown";
 
-/** What became of an event, as far as the page can know. */
+/** What became of an event: accepted by the gateway, or given up. */
 export type Result = "sent" | "dropped";
 
 /** What may accompany an event. */
@@ -48,17 +48,56 @@ export interface Options {
 }
 
 /** The hook that sees every event before it is queued; `null` drops it. */
-export type BeforeSend = (event: WireEvent) => WireEvent | null;
+export type BeforeSend = (event: WireEvent) => WireEvent | null | undefined;
+
+/** The settings of a page: attributes `data-weir-NAME` of the script tag, or `init(..)`. */
+export interface Settings {
+  /** Written into each event as `site`. */
+  site?: string;
+  /** Where events are posted; by default `/collect` beside the script. */
+  endpoint?: string | URL;
+  /** What is watched without being asked, by words; by default all that the file brings. */
+  auto?: string;
+  /** Whether the part after `#` tells pages apart. */
+  hash?: string | boolean;
+  /** Query parameters that tell pages apart, by words. */
+  query?: string;
+  /** Where visitor and session ids are kept: `session` or `local`; by default none are. */
+  storage?: string;
+  /** `unknown` where the visitor is asked first. */
+  consent?: Consent;
+  /** Beginnings of paths of pages that tell nothing, by words. */
+  exclude?: string;
+  /** Query parameters whose values are taken out of addresses, by words. */
+  redact?: string;
+  /** Keeps events that could not be delivered for the next page. */
+  offline?: string | boolean;
+  /** The status that the page was answered with: `404` tells `not_found`. */
+  status?: string | number;
+  /** Properties of every event. */
+  props?: Props;
+  beforeSend?: BeforeSend;
+}
+
+/** Ids in use. */
+export interface Ids {
+  page_view_id: string;
+  user_domain_id?: string;
+  session_id?: string;
+}
 
 /** The verbs of the global `weir`. */
 export interface Api {
-  track(name: string, options?: Options): string | undefined;
-  page(options?: Options): string | undefined;
+  track(name: string, options?: Options): string;
+  page(options?: Options): string;
   identify(id: string | null, traits?: Props): void;
-  set(props: Props): void;
+  set(props: Props | (() => Props)): void;
   reset(): void;
   consent(state: Consent): void;
   optOut(out?: boolean): void;
   flush(): void;
-  ids(): { page_view_id: string; user_domain_id?: string; session_id?: string };
+  ids(): Ids;
 }
+
+/** Something that watches the page. Files bring different ones; `init(..)` takes those it is given. */
+export type Feature = () => void;

@@ -1,43 +1,31 @@
 /** Who the visitor is, as far as the page may know. */
 
-import type { Config } from "./config";
+import { forgets, stamps } from "./hooks";
 import { uuidv7 } from "./ids";
-import { openStore } from "./storage";
+import { settings } from "./settings";
+import { touch, type Area } from "./storage";
 
-const VISITOR = "weir.v";
-const SESSION = "weir.s";
-const OPT_OUT = "weir.o";
+/** Holds the visitor's id, the session's, and the time of its last event. */
+const KEY = "weir.v";
 
 /** A session ends after half an hour without an event. */
 const SESSION_MS = 30 * 60_000;
 
-export interface Visitor {
-  /** The ids to send now; none under Global Privacy Control or without storage. */
-  ids(now: number): { user_domain_id?: string; session_id?: string };
-  forget(): void;
-  hasOptedOut(): boolean;
-  optOut(out: boolean): void;
-}
-
-export function visitor(config: Config, mayStore: () => boolean): Visitor {
-  const local = openStore("local");
-  const kept = config.storage && openStore(config.storage);
-  const gpc = (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl === true;
-  return {
-    ids(now) {
-      if (!kept || gpc || !mayStore()) return {};
-      let id = kept.read(VISITOR);
-      if (!id) kept.write(VISITOR, (id = uuidv7(now)));
-      const [session, last] = (kept.read(SESSION) ?? "").split(" ");
-      const isOpen = session && now - Number(last) < SESSION_MS;
-      const current = isOpen ? session : uuidv7(now);
-      kept.write(SESSION, `${current} ${now}`);
-      return { user_domain_id: id, session_id: current };
-    },
-    forget() {
-      for (const key of [VISITOR, SESSION]) kept && kept.write(key, null);
-    },
-    hasOptedOut: () => local.read(OPT_OUT) !== null,
-    optOut: (out) => local.write(OPT_OUT, out ? "1" : null),
-  };
+/** Stamps events with the ids that the page asked to keep; none under Global Privacy Control. */
+export function visitor(): void {
+  const area: Area = settings.storage === "local" ? "localStorage" : "sessionStorage";
+  if (!settings.storage || (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) return;
+  stamps.push((event) => {
+    const now = Date.now();
+    touch(area, (storage) => {
+      const [visitor, session, last] = (storage.getItem(KEY) ?? "").split(" ");
+      const known = visitor || uuidv7(now);
+      const current = now - +last! < SESSION_MS ? session! : uuidv7(now);
+      // First kept, then told: an id that cannot be kept would make a visitor of every event.
+      storage.setItem(KEY, [known, current, now].join(" "));
+      event.user_domain_id = known;
+      event.session_id = current;
+    });
+  });
+  forgets.push(() => touch(area, (storage) => storage.removeItem(KEY)));
 }

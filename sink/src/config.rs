@@ -20,10 +20,16 @@ pub struct Config {
     pub max_bulk_events: usize,
     /// A bulk is sent when its oldest document has waited this long.
     pub linger: Duration,
-    /// Bulks in flight.
+    /// Bulks in flight at most; fewer while the store is overloaded.
     pub concurrency: usize,
+    /// How long the store must fail over a document, while it takes others of the same index,
+    /// before the document becomes a dead letter.
+    pub failure_patience: Duration,
     /// Daily indices older than this many days are deleted; 0 keeps all.
     pub retention_days: u32,
+    /// Whether dead letters and the sink's own figures are written to indices of their own, so that
+    /// they can be searched beside the events.
+    pub is_observed: bool,
     /// Time between two syncs of the store, each followed by a commit of offsets.
     pub sync_interval: Duration,
     /// Events older than this at receipt have no index day of their own.
@@ -43,7 +49,9 @@ impl Default for Config {
             max_bulk_events: 5_000,
             linger: Duration::from_millis(500),
             concurrency: 2,
+            failure_patience: Duration::from_secs(300),
             retention_days: 0,
+            is_observed: false,
             sync_interval: Duration::from_secs(1),
             max_event_age: Duration::from_secs(30 * 86_400),
             grace: Duration::from_secs(20),

@@ -6,15 +6,23 @@
 //!
 //! - [`config`] holds the settings
 //! - `stage` is the loop: poll, bulk, sync, commit
-//! - `bulk` is one bulk, from its first try to the outcome of its last document
+//! - `bulk` is one bulk: a few tries, then an account of each document
+//! - `aside` holds the documents that a bulk could not write
+//! - `pace` is how many bulks are in flight
 //! - `offsets` knows which offsets may be committed
 //! - `route` finds a record's document id and index
+//! - `copies` makes dead letters searchable
+//! - `pulse` makes the sink's figures searchable
 //! - `metrics` is what the stage counts
 
+mod aside;
 mod bulk;
 pub mod config;
+mod copies;
 mod metrics;
 mod offsets;
+mod pace;
+mod pulse;
 mod route;
 mod stage;
 

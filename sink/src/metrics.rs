@@ -1,7 +1,5 @@
 //! What the sink counts.
 
-use std::time::Duration;
-
 use event::Stage;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,6 +7,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use runtime::Metrics as Registry;
+
+use crate::pulse::Ways;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
@@ -26,11 +26,15 @@ pub(crate) struct Metrics {
     pub(crate) dead_lettered: Counter,
     /// Tries of documents that the store asked to repeat.
     pub(crate) retried: Counter,
+    /// Documents that are set aside.
+    pub(crate) set_aside: Gauge,
     /// Seconds that one bulk request took.
     pub(crate) bulk_seconds: Histogram,
     /// Seconds from the record's timestamp (receipt, for events through the gateway) to a written
     /// document.
     pub(crate) end_to_end_seconds: Histogram,
+    /// The same since the last pulse, milliseconds.
+    pub(crate) ways: Ways,
     /// Records yet to be read.
     pub(crate) lag: Gauge,
     registry: Registry,
@@ -44,7 +48,10 @@ impl Metrics {
         let end_to_end_seconds = Histogram::new([
             0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 600.0,
         ]);
+        let set_aside = Gauge::default();
         registry.register(|r| {
+            let help = "Documents set aside, to be tried again beside the others.";
+            r.register("weir_sink_set_aside", help, set_aside.clone());
             r.register(
                 "weir_sink_documents",
                 "Documents by outcome.",
@@ -64,8 +71,10 @@ impl Metrics {
             duplicate: outcome("duplicate"),
             dead_lettered: outcome("dead_lettered"),
             retried: outcome("retried"),
+            set_aside,
             bulk_seconds,
             end_to_end_seconds,
+            ways: Ways::default(),
             lag: registry.lag(Stage::Sink.name()),
             registry: registry.clone(),
         }
@@ -79,9 +88,15 @@ impl Metrics {
             .inc();
     }
 
-    /// Observes the way of a record from its timestamp to now.
-    pub(crate) fn end_to_end(&self, timestamp_ms: i64, now_ms: i64) {
-        let way = Duration::from_millis(u64::try_from(now_ms - timestamp_ms).unwrap_or(0));
-        self.end_to_end_seconds.observe(way.as_secs_f64());
+    /// Observes the ways of a bulk's records, each from its timestamp to `now_ms`.
+    pub(crate) fn end_to_end(&self, timestamps_ms: &[i64], now_ms: i64) {
+        let mut ways = Vec::with_capacity(timestamps_ms.len());
+        for timestamp_ms in timestamps_ms {
+            let way = now_ms.saturating_sub(*timestamp_ms).max(0);
+            let way = u32::try_from(way).unwrap_or(u32::MAX);
+            self.end_to_end_seconds.observe(f64::from(way) / 1_000.0);
+            ways.push(way);
+        }
+        self.ways.add(&ways);
     }
 }

@@ -48,6 +48,22 @@ impl Offsets {
         self.partitions.remove(partition);
     }
 
+    /// Records handed out whose place is not yet passed.
+    pub(crate) fn open(&self) -> usize {
+        self.partitions.values().map(|p| p.open.len()).sum()
+    }
+
+    /// Whether the record was handed out and is not finished.
+    pub(crate) fn is_open(&self, position: &Position) -> bool {
+        let Some(partition) = self.partitions.get(&position.source) else {
+            return false;
+        };
+        let at = partition
+            .open
+            .binary_search_by_key(&position.offset, |(offset, _)| *offset);
+        at.is_ok_and(|at| !partition.open[at].1)
+    }
+
     /// What has been finished since the last commit: the next offset of each partition.
     pub(crate) fn finished(&self) -> Vec<(TopicPartition, u64)> {
         let moved = |(source, p): (&TopicPartition, &Partition)| {

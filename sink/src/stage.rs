@@ -2,7 +2,8 @@
 //!
 //! One loop owns everything. It polls while the bulk being filled has room, sends a full or old
 //! bulk while a place is free, and at the sync interval makes the store durable and commits what
-//! was finished before. So at most `concurrency + 1` bulks are in memory, and not polling is the
+//! was finished before. Documents that a bulk could not write are set aside and tried again beside
+//! the others. So at most `concurrency + 3` bulks are in memory, and not polling is the
 //! back-pressure.
 //!
 //! A sync that fails may have lost what was written before it. Then nothing of it is committed: the
@@ -19,13 +20,15 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use runtime::{Backoff, Component, Runtime, Shutdown};
 use store::{Store, StoreError};
-use stream::{Batch, Consumer, Held, Position, Start, Stream, StreamError, TopicPartition};
+use stream::{Batch, Consumer, Held, Start, Stream, StreamError, TopicPartition};
 use tokio::time::Instant;
 
+use crate::aside::Aside;
 use crate::bulk::{self, Abandoned, Context, Item};
 use crate::metrics::Metrics;
 use crate::offsets::Offsets;
-use crate::{Config, route};
+use crate::pace::Pace;
+use crate::{Config, copies, pulse, route};
 
 /// Records a poll may bring: enough to fill a bulk in a few polls.
 const POLL_RECORDS: usize = 1_000;
@@ -33,7 +36,11 @@ const POLL_RECORDS: usize = 1_000;
 /// How often whole days are dropped.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
 
-type Written = Result<Vec<Position>, Abandoned>;
+/// Records that may be handed out and not yet committed. Only a document that is set aside for long
+/// lets them grow; each costs 16 bytes.
+const MAX_OPEN: usize = 1_000_000;
+
+type Written = Result<bulk::Written, Abandoned>;
 type Synced = (Vec<(TopicPartition, u64)>, Result<(), StoreError>);
 
 /// Runs the sink until shutdown starts, then finishes what it has, commits, and returns.
@@ -66,12 +73,25 @@ pub async fn run(
         stream,
         store: store.clone(),
         dead_topic: config.dead_topic.clone(),
+        failure_patience: config.failure_patience,
         store_health,
         dead_health,
         metrics,
+        pace: Pace::new(config.concurrency),
+        witnesses: bulk::Witnesses::default(),
         stop,
     };
     let retention = retention(config.retention_days, &*store);
+    let observed = (config.clone(), context.clone());
+    let observe = async {
+        let (config, context) = &observed;
+        if !config.is_observed {
+            return std::future::pending().await;
+        }
+        let copies = copies::run(config, &*context.stream, &*store, &runtime.shutdown);
+        let pulse = pulse::run(&config.index_prefix, &*store, &context.metrics);
+        tokio::join!(copies, pulse).1
+    };
     let sink = Sink {
         config,
         context,
@@ -82,6 +102,8 @@ pub async fn run(
         offsets: Offsets::default(),
         filling: Filling::default(),
         writing: FuturesUnordered::new(),
+        aside: Aside::default(),
+        retrying: None,
         syncing: None,
         next_sync: Instant::now(),
         must_start_over: false,
@@ -89,6 +111,7 @@ pub async fn run(
     tokio::select! {
         result = sink.run(&runtime.shutdown) => result,
         never = retention => match never {},
+        never = observe => match never {},
     }
 }
 
@@ -174,6 +197,9 @@ struct Sink {
     offsets: Offsets,
     filling: Filling,
     writing: FuturesUnordered<BoxFuture<'static, Written>>,
+    aside: Aside,
+    /// The documents set aside, while they are tried again.
+    retrying: Option<BoxFuture<'static, Written>>,
     syncing: Option<BoxFuture<'static, Synced>>,
     next_sync: Instant,
     /// Whether a sync failed, so that records must be read again.
@@ -189,6 +215,7 @@ impl Sink {
                 continue;
             }
             self.send_if_due();
+            self.retry_if_due();
             self.sync_if_due();
             let wake = self.next_deadline();
             tokio::select! {
@@ -207,6 +234,7 @@ impl Sink {
                     }
                 }
                 Some(written) = self.writing.next(), if !self.writing.is_empty() => self.written(written)?,
+                written = wait(&mut self.retrying), if self.retrying.is_some() => self.retried(written)?,
                 synced = wait(&mut self.syncing), if self.syncing.is_some() => self.synced(synced).await?,
                 () = sleep_until(wake) => {}
                 () = shutdown.started() => {}
@@ -216,21 +244,32 @@ impl Sink {
     }
 
     fn is_full(&self) -> bool {
-        self.filling.bytes >= self.config.max_bulk_bytes
-            || self.filling.items.len() >= self.config.max_bulk_events
+        self.is_bulk(self.filling.bytes, self.filling.items.len())
+            || self.offsets.open() >= MAX_OPEN
+    }
+
+    /// Whether so much makes a bulk of its own.
+    fn is_bulk(&self, bytes: usize, count: usize) -> bool {
+        bytes >= self.config.max_bulk_bytes || count >= self.config.max_bulk_events
+    }
+
+    /// Whether another bulk may be sent.
+    fn has_place(&self) -> bool {
+        self.writing.len() < self.context.pace.allowed()
+            && !self.is_bulk(self.aside.bytes(), self.aside.len())
     }
 
     /// The next moment at which something is due by time alone.
     fn next_deadline(&self) -> Option<Instant> {
-        let has_place = self.writing.len() < self.config.concurrency;
         let bulk = self
             .filling
             .since
-            .filter(|_| has_place)
+            .filter(|_| self.has_place())
             .map(|since| since + self.config.linger);
         let idle = self.syncing.is_none() && !self.offsets.finished().is_empty();
         let sync = idle.then_some(self.next_sync);
-        bulk.into_iter().chain(sync).min()
+        let retry = self.aside.due().filter(|_| self.retrying.is_none());
+        bulk.into_iter().chain(sync).chain(retry).min()
     }
 
     async fn take(&mut self, mut batch: Batch, shutdown: &Shutdown) -> anyhow::Result<()> {
@@ -243,12 +282,18 @@ impl Sink {
             None => self.format_health.ready(),
         }
         if !batch.revoked.is_empty() {
-            let revoked: HashSet<_> = batch.revoked.iter().collect();
-            self.filling
+            let revoked: HashSet<_> = batch.revoked.into_iter().collect();
+            let filling = &mut self.filling;
+            filling
                 .items
                 .retain(|item| !revoked.contains(&item.delivered.position.source));
+            filling.bytes = filling.items.iter().map(Item::bytes).sum();
+            if filling.items.is_empty() {
+                filling.since = None;
+            }
+            self.aside.revoke(&revoked);
             revoked
-                .into_iter()
+                .iter()
                 .for_each(|partition| self.offsets.revoke(partition));
         }
         let mut letters = Vec::new();
@@ -263,6 +308,7 @@ impl Sink {
                     self.filling.items.push(Item {
                         delivered,
                         document,
+                        failures: None,
                     });
                 }
                 Err(code) => {
@@ -297,9 +343,26 @@ impl Sink {
             return;
         };
         let due = self.is_full() || since.elapsed() >= self.config.linger;
-        if due && self.writing.len() < self.config.concurrency {
+        if due && self.has_place() {
             self.send();
         }
+    }
+
+    fn retry_if_due(&mut self) {
+        let is_due = self.aside.due().is_some_and(|due| due <= Instant::now());
+        if is_due && self.retrying.is_none() {
+            let items = self.aside.take();
+            self.retrying = Some(Box::pin(bulk::write(self.context.clone(), items)));
+        }
+    }
+
+    /// Takes account of a try of what was set aside.
+    fn retried(&mut self, written: Written) -> anyhow::Result<()> {
+        self.retrying = None;
+        let was_some_use = matches!(&written, Ok(written) if !written.finished.is_empty());
+        self.written(written)?;
+        self.aside.tried(was_some_use);
+        Ok(())
     }
 
     fn send(&mut self) {
@@ -312,13 +375,36 @@ impl Sink {
 
     fn written(&mut self, written: Written) -> anyhow::Result<()> {
         match written {
-            Ok(positions) => positions
-                .iter()
-                .for_each(|position| self.offsets.finish(position)),
+            Ok(written) => {
+                written
+                    .finished
+                    .iter()
+                    .for_each(|position| self.offsets.finish(position));
+                // Between tries another consumer may have got the partition.
+                let mut left = written.left;
+                left.retain(|item| self.offsets.is_open(&item.delivered.position));
+                self.aside.add(left, written.reason);
+            }
             Err(Abandoned::Stopped) => {}
             Err(Abandoned::Storage(reason)) => bail!("the store cannot be used: {reason}"),
         }
+        self.report();
         Ok(())
+    }
+
+    /// Says how the store does.
+    fn report(&self) {
+        let count = self.aside.len();
+        let metric = &self.context.metrics.set_aside;
+        metric.set(i64::try_from(count).unwrap_or(i64::MAX));
+        match count {
+            0 if self.retrying.is_some() => {}
+            0 => self.context.store_health.ready(),
+            _ => {
+                let words = format!("documents are set aside: {}", self.aside.reason());
+                self.context.store_health.not_ready(&words);
+            }
+        }
     }
 
     fn sync_if_due(&mut self) {
@@ -350,6 +436,8 @@ impl Sink {
                 self.context.store_health.not_ready(&error.to_string());
                 self.filling = Filling::default();
                 self.writing.clear();
+                self.aside = Aside::default();
+                self.retrying = None;
                 self.offsets = Offsets::default();
                 self.must_start_over = true;
                 return Ok(());

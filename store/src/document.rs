@@ -22,6 +22,12 @@ pub enum Outcome {
     Duplicate,
     /// Not written now, perhaps later (overload, shard away).
     Retry(String),
+    /// Not written until somebody mends the document's index or the rights to it. Documents of other
+    /// indices are not concerned.
+    Held(String),
+    /// The store failed over this document. That may be its own trouble or the document's: written
+    /// neighbours in the same index speak against the document.
+    Failed(String),
     /// This document can never be written as it is.
     Refused {
         /// The store's short name for the cause.

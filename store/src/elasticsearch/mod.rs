@@ -6,15 +6,17 @@
 //! - [`options`]: where the nodes are, credentials, and how indices are made
 //! - [`engine`]: which engine answers, and which are supported
 //! - [`template`]: the index templates, generated from the field table
+//! - `lifecycle`: deletion of old days by the engine
 //! - `nodes`: which node gets the next request
 //! - `fault`: failures of a request as a whole, in words that name the setting to change
 //! - `bulk`: writing, and the outcome of each document
 //! - `search`: read requests
-//! - `retention`: deleting old days
+//! - `retention`: deleting old days where the engine does not
 
 mod bulk;
 pub mod engine;
 mod fault;
+mod lifecycle;
 mod nodes;
 pub mod options;
 mod retention;
@@ -23,20 +25,21 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use self::{
     fault::answer_fault,
+    lifecycle::Lifecycle,
     nodes::{Nodes, Request},
 };
 use crate::{Document, Outcome, Query, QueryError, Store, StoreError};
 
 pub use self::{
     engine::{Distribution, EngineInfo},
-    options::{IndexSettings, Options},
+    options::{Compression, IndexSettings, Options},
     template::Template,
 };
 
@@ -45,8 +48,9 @@ pub struct Elasticsearch {
     nodes: Nodes,
     index_prefix: String,
     index: IndexSettings,
-    /// Most bytes of a bulk request; falls when the server says that a request is too large.
-    bulk_limit: AtomicUsize,
+    bulk: bulk::Bulk,
+    /// Whether the engine deletes old indices by itself.
+    has_lifecycle: AtomicBool,
 }
 
 impl Elasticsearch {
@@ -60,7 +64,8 @@ impl Elasticsearch {
             nodes: Nodes::new(&options)?,
             index_prefix: options.index_prefix,
             index: options.index,
-            bulk_limit: AtomicUsize::new(usize::MAX),
+            bulk: bulk::Bulk::new(options.compression),
+            has_lifecycle: AtomicBool::new(false),
         })
     }
 
@@ -74,7 +79,8 @@ impl Elasticsearch {
         engine::read(&answer)
     }
 
-    /// Writes the template unless the server has it already; returns a line for people.
+    /// Writes the template and its components unless the server has it already; returns a line for
+    /// people.
     async fn put_template(&self, template: &Template) -> Result<String, StoreError> {
         let name = &template.name;
         let path = format!("/_index_template/{name}");
@@ -87,12 +93,20 @@ impl Elasticsearch {
         if present.pointer(fingerprint) == Some(&template.fingerprint().into()) {
             return Ok(format!("index template [{name}] is up to date"));
         }
-        let request = Request::put(&path, template.body.to_string());
-        let answer = self.nodes.send(&request).await?;
-        match answer.status {
-            200 => Ok(format!("index template [{name}] written")),
-            _ => Err(answer_fault(&answer, &format!("index template [{name}]"))),
+        let components = template.components.iter().map(|(name, body)| {
+            let path = format!("/_component_template/{name}");
+            (path, body, format!("component template [{name}]"))
+        });
+        // The template comes last: its fingerprint vouches for the components.
+        let template = (path, &template.body, format!("index template [{name}]"));
+        for (path, body, said) in components.chain([template]) {
+            let request = Request::put(&path, body.to_string());
+            let answer = self.nodes.send(&request).await?;
+            if answer.status != 200 {
+                return Err(answer_fault(&answer, &said));
+            }
         }
+        Ok(format!("index template [{name}] written"))
     }
 }
 
@@ -101,14 +115,25 @@ impl Store for Elasticsearch {
     async fn prepare(&self) -> Result<Vec<String>, StoreError> {
         let engine = self.ping().await?;
         let mut lines = vec![engine.to_string()];
-        for template in template::all(engine.distribution, &self.index_prefix, &self.index) {
+        let lifecycle = lifecycle::install(self, engine.distribution).await?;
+        let has_lifecycle = matches!(lifecycle, Lifecycle::Engine(_));
+        self.has_lifecycle.store(has_lifecycle, Ordering::Relaxed);
+        let profile = template::Profile {
+            distribution: engine.distribution,
+            prefix: &self.index_prefix,
+            index: &self.index,
+            has_lifecycle,
+        };
+        for template in template::all(profile) {
             lines.push(self.put_template(&template).await?);
         }
+        let (Lifecycle::Engine(line) | Lifecycle::Ours(line)) = lifecycle;
+        lines.push(line);
         Ok(lines)
     }
 
     async fn write(&self, documents: &[Document]) -> Result<Vec<Outcome>, StoreError> {
-        bulk::write(&self.nodes, &self.bulk_limit, documents).await
+        bulk::write(&self.nodes, &self.bulk, documents).await
     }
 
     /// Returns at once: an answered bulk request is on disk, for the template asks for a synced
@@ -122,6 +147,14 @@ impl Store for Elasticsearch {
     }
 
     async fn retain(&self, oldest: jiff::civil::Date) -> Result<Vec<String>, StoreError> {
-        retention::retain(&self.nodes, &self.index_prefix, oldest).await
+        if self.has_lifecycle.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        let mut deleted = Vec::new();
+        for kind in ["", "dead-", "health-"] {
+            let prefix = format!("{kind}{}", self.index_prefix);
+            deleted.extend(retention::retain(&self.nodes, &prefix, oldest).await?);
+        }
+        Ok(deleted)
     }
 }

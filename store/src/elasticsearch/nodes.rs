@@ -18,7 +18,7 @@ use ::elasticsearch::{
     cert::{Certificate, CertificateValidation},
     http::{
         Method,
-        headers::{CONTENT_TYPE, HeaderMap, HeaderValue},
+        headers::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue},
         transport::{SingleNodeConnectionPool, Transport, TransportBuilder},
     },
 };
@@ -46,6 +46,7 @@ pub(super) struct Request<'a> {
     parameters: &'a [(&'a str, &'a str)],
     body: Option<Bytes>,
     content_type: &'static str,
+    is_gzip: bool,
 }
 
 impl<'a> Request<'a> {
@@ -56,6 +57,7 @@ impl<'a> Request<'a> {
             parameters: &[],
             body: None,
             content_type: "application/json",
+            is_gzip: false,
         }
     }
 
@@ -84,6 +86,14 @@ impl<'a> Request<'a> {
 
     pub(super) fn parameters(self, parameters: &'a [(&'a str, &'a str)]) -> Self {
         Self { parameters, ..self }
+    }
+
+    /// Says that the body is in gzip form.
+    pub(super) fn gzip(self) -> Self {
+        Self {
+            is_gzip: true,
+            ..self
+        }
     }
 
     pub(super) fn content_type(self, content_type: &'static str) -> Self {
@@ -223,6 +233,9 @@ impl Node {
     async fn send(&self, request: &Request<'_>, timeout: Duration) -> Result<Answer, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
+        if request.is_gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let sent = self.transport.send(
             request.method,
             request.path,

@@ -24,8 +24,20 @@ pub struct Options {
     pub index_prefix: String,
     /// How long an answer may take, from the first byte sent to the last received.
     pub request_timeout: Duration,
+    /// Whether bulk requests are compressed.
+    pub compression: Compression,
     /// Settings of the indices to come.
     pub index: IndexSettings,
+}
+
+/// How bulk requests travel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are: least work on both sides, for a network that has room.
+    #[default]
+    None,
+    /// In gzip form, a seventh of the bytes for about 6 ms of a core a megabyte.
+    Gzip,
 }
 
 /// Settings of the daily indices.
@@ -37,6 +49,8 @@ pub struct IndexSettings {
     pub replicas: Option<u32>,
     /// How soon written documents become visible.
     pub refresh_interval: Duration,
+    /// Days after which an index is deleted; 0 keeps all.
+    pub retention_days: u32,
 }
 
 impl Default for IndexSettings {
@@ -45,6 +59,7 @@ impl Default for IndexSettings {
             shards: 1,
             replicas: None,
             refresh_interval: Duration::from_secs(1),
+            retention_days: 0,
         }
     }
 }
@@ -61,6 +76,7 @@ impl Options {
             ca_file: None,
             index_prefix: index_prefix.into(),
             request_timeout: Duration::from_secs(30),
+            compression: Compression::None,
             index: IndexSettings::default(),
         }
     }

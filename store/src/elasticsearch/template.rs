@@ -1,6 +1,6 @@
 //! The index templates, generated from the field table. Pure: nothing here makes a request.
 
-use event::{FIELDS, Field, Kind, Origin, limits::MAX_KEYWORD_CHARS};
+use event::{ECS_ALIASES, FIELDS, Field, Kind, Origin, limits::MAX_KEYWORD_CHARS};
 use serde_json::{Map, Value, json};
 
 use super::{Distribution, IndexSettings};
@@ -16,50 +16,110 @@ const WRITTEN_DATES: &str = "strict_date_optional_time||epoch_millis";
 const CLIENT_DATES: &str =
     "strict_date_optional_time||yyyy-MM-dd HH:mm:ss||yyyy-MM-dd HH:mm:ss.SSSSSS||epoch_millis";
 
-/// An index template.
+/// An index template and the component templates that it is composed of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     /// Its name in the engine.
     pub name: String,
     /// The body of `PUT /_index_template/{name}`.
     pub body: Value,
+    /// Names and bodies of `PUT /_component_template/{name}`, to be written first.
+    pub components: Vec<(String, Value)>,
 }
 
 impl Template {
-    /// Changes when the template does; stands in its `_meta`.
+    /// Changes when the template or a component does; stands in its `_meta`.
     pub(super) fn fingerprint(&self) -> &str {
         let fingerprint = self.body.pointer("/_meta/fingerprint");
         fingerprint.and_then(Value::as_str).unwrap_or_default()
     }
 }
 
-/// Every template that Weir needs: of the events' indices, `PREFIX-*`, and of the searchable copies
-/// of dead letters, `dead-PREFIX-*`.
+/// What templates depend on beside the field table.
+#[derive(Debug, Clone, Copy)]
+pub struct Profile<'a> {
+    /// Whose dialect is written.
+    pub distribution: Distribution,
+    /// Daily indices are `PREFIX-YYYY.MM.dd`.
+    pub prefix: &'a str,
+    /// Settings of the indices.
+    pub index: &'a IndexSettings,
+    /// Whether the engine deletes old indices by a policy named like the prefix.
+    pub has_lifecycle: bool,
+}
+
+/// Every template that Weir needs: of the events' indices, `PREFIX-*`, of the searchable copies of
+/// dead letters, `dead-PREFIX-*`, and of the sink's figures, `health-PREFIX-*`.
 #[must_use]
-pub fn all(distribution: Distribution, prefix: &str, index: &IndexSettings) -> Vec<Template> {
-    let dead = format!("dead-{prefix}");
+pub fn all(profile: Profile<'_>) -> Vec<Template> {
+    let prefix = profile.prefix;
+    let mut events = properties(profile.distribution, FIELDS);
+    for (alias, field) in ECS_ALIASES {
+        add_alias(&mut events, alias, field);
+    }
+    // Events of one site lie together, latest first: what searches ask for, and alike neighbours
+    // compress better.
+    let sort = json!({ "field": ["site", "@timestamp"], "order": ["asc", "desc"] });
     vec![
-        template(prefix, index, properties(distribution, FIELDS)),
-        template(&dead, index, dead_letter_properties()),
+        template(profile, prefix, events, Some(sort)),
+        template(
+            profile,
+            &format!("dead-{prefix}"),
+            dead_letter_properties(),
+            None,
+        ),
+        template(
+            profile,
+            &format!("health-{prefix}"),
+            health_properties(),
+            None,
+        ),
     ]
 }
 
-fn template(name: &str, index: &IndexSettings, properties: Value) -> Template {
+fn template(profile: Profile<'_>, name: &str, properties: Value, sort: Option<Value>) -> Template {
+    let mut settings = settings(profile.index);
+    if let Some(sort) = sort {
+        settings["sort"] = sort;
+    }
+    if profile.has_lifecycle && profile.distribution == Distribution::Elasticsearch {
+        settings["lifecycle"] = json!({
+            "name": profile.prefix,
+            // Age counts from the day in the name, also where late events make an index late.
+            "parse_origination_date": true,
+        });
+    }
+    // Members that are not in the table stay in the document, cannot conflict and cannot make the
+    // mapping grow.
+    let mappings = json!({ "dynamic": false, "properties": properties });
+    let meta = json!({ "managed_by": "weir" });
+    let component = |part: &str, template: Value| {
+        let body = json!({ "template": template, "_meta": meta });
+        (format!("{name}-{part}"), body)
+    };
+    let components = vec![
+        component("settings", json!({ "settings": { "index": settings } })),
+        component("mappings", json!({ "mappings": mappings })),
+    ];
+    let mut names: Vec<String> = components.iter().map(|(name, _)| name.clone()).collect();
     let mut body = json!({
         "index_patterns": [format!("{name}-*")],
         "priority": BASE_PRIORITY + name.len(),
-        "template": {
-            "settings": { "index": settings(index) },
-            // Members that are not in the table stay in the document, cannot conflict and cannot
-            // make the mapping grow.
-            "mappings": { "dynamic": false, "properties": properties },
-        },
+        "template": {},
     });
-    let fingerprint = fingerprint(&body.to_string());
+    if profile.distribution == Distribution::Elasticsearch {
+        // What an operator puts there wins, and survives the next setup.
+        let custom = format!("{name}@custom");
+        body["ignore_missing_component_templates"] = json!([custom]);
+        names.push(custom);
+    }
+    body["composed_of"] = json!(names);
+    let fingerprint = fingerprint(&json!([body, components]).to_string());
     body["_meta"] = json!({ "managed_by": "weir", "fingerprint": fingerprint });
     Template {
         name: name.to_owned(),
         body,
+        components,
     }
 }
 
@@ -70,12 +130,22 @@ fn settings(index: &IndexSettings) -> Value {
         "codec": "best_compression",
         // An answered request must be on disk: consumers commit their offsets after it.
         "translog": { "durability": "request" },
+        // Twice what the table has: nothing that is sent makes the mapping grow.
+        "mapping": { "total_fields": { "limit": 300 } },
     });
     match index.replicas {
         Some(replicas) => settings["number_of_replicas"] = replicas.to_string().into(),
         None => settings["auto_expand_replicas"] = "0-1".into(),
     }
     settings
+}
+
+/// Adds a name with dots that stands for another field.
+fn add_alias(properties: &mut Value, alias: &str, field: &str) {
+    match alias.split_once('.') {
+        None => properties[alias] = json!({ "type": "alias", "path": field }),
+        Some((head, rest)) => add_alias(&mut properties[head]["properties"], rest, field),
+    }
 }
 
 fn properties(distribution: Distribution, fields: &[Field]) -> Value {
@@ -126,8 +196,21 @@ fn dead_letter_properties() -> Value {
         "source": keyword,
         "length": { "type": "long" },
         "sha256": keyword,
-        "original": { "type": "object", "enabled": false },
     })
+}
+
+/// What a sink says of itself every few seconds.
+fn health_properties() -> Value {
+    let keyword = json!({ "type": "keyword", "ignore_above": MAX_KEYWORD_CHARS });
+    let mut properties = json!({
+        "@timestamp": { "type": "date", "format": WRITTEN_DATES },
+        "instance": keyword,
+        "weir_version": keyword,
+    });
+    for name in event::health::FIGURES {
+        properties[*name] = json!({ "type": "long" });
+    }
+    properties
 }
 
 /// FNV-1a, 64 bits: the same in every build, which the standard library's hashes do not promise.

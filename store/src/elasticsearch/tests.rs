@@ -274,12 +274,50 @@ async fn faults_of_the_index_never_refuse_documents() {
     ] {
         let item = fault.clone();
         let stub = Stub::new(move |_, _, _| bulk([json!({ "status": 201 }), item.clone()])).await;
-        let answer = stub.store().write(&documents(2)).await;
+        let outcomes = stub.store().write(&documents(2)).await.unwrap();
+        assert_eq!(outcomes[0], Outcome::Created, "{fault}");
         assert!(
-            matches!(answer, Err(StoreError::Configuration(_))),
-            "{fault}: {answer:?}"
+            matches!(outcomes[1], Outcome::Held(_)),
+            "{fault}: {outcomes:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn failures_over_a_document_are_told_from_overload() {
+    let stub = Stub::new(|_, _, _| {
+        let away = error(503, "unavailable_shards_exception", "away");
+        bulk([error(500, "null_pointer_exception", "a bug"), away])
+    });
+    let outcomes = stub.await.store().write(&documents(2)).await.unwrap();
+    assert!(matches!(outcomes[0], Outcome::Failed(_)), "{outcomes:?}");
+    assert!(matches!(outcomes[1], Outcome::Retry(_)), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn compressed_request_inflates_to_the_plain_one() {
+    use std::io::Read as _;
+    let (seen, inflated) = (Arc::new(std::sync::Mutex::new(Vec::new())), documents(50));
+    let bodies = seen.clone();
+    let stub = Stub::new(move |_, _, body| {
+        let mut plain = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(body);
+        decoder.read_to_end(&mut plain).unwrap();
+        assert!(body.len() * 3 < plain.len());
+        let answer = created(&plain);
+        bodies.lock().unwrap().push(plain);
+        answer
+    })
+    .await;
+    let mut options = Options::new(vec![stub.url.clone()], "web-events");
+    options.compression = Compression::Gzip;
+    let store = Elasticsearch::new(options).unwrap();
+    assert_eq!(
+        store.write(&inflated).await.unwrap(),
+        vec![Outcome::Created; 50]
+    );
+    let expected = bulk::encode(&inflated.iter().collect::<Vec<_>>());
+    assert_eq!(seen.lock().unwrap()[0], expected);
 }
 
 #[tokio::test]
@@ -370,11 +408,129 @@ async fn bodies_that_name_other_indices_are_not_sent() {
     assert_eq!(stub.requests(), 0);
 }
 
+fn profile<'a>(
+    distribution: Distribution,
+    prefix: &'a str,
+    index: &'a IndexSettings,
+) -> template::Profile<'a> {
+    template::Profile {
+        distribution,
+        prefix,
+        index,
+        has_lifecycle: false,
+    }
+}
+
+/// An engine that has nothing yet, takes everything and remembers it.
+async fn empty_engine(page: &'static str) -> (Stub, Arc<std::sync::Mutex<Vec<(String, Value)>>>) {
+    let taken: Arc<std::sync::Mutex<Vec<(String, Value)>>> = Arc::default();
+    let log = taken.clone();
+    let stub = Stub::new(move |_, uri, body| match (uri.path(), body) {
+        ("/", _) => page.into_response(),
+        (path, []) => {
+            let taken = log.lock().unwrap();
+            let body = taken
+                .iter()
+                .find(|(p, _)| p == path)
+                .map(|(_, b)| b.clone());
+            match body {
+                None => StatusCode::NOT_FOUND.into_response(),
+                Some(body) if path.starts_with("/_ilm") => {
+                    axum::Json(json!({ "web-events": body })).into_response()
+                }
+                Some(body) if path.starts_with("/_plugins") => {
+                    let found =
+                        json!({ "_seq_no": 7, "_primary_term": 1, "policy": body["policy"] });
+                    axum::Json(found).into_response()
+                }
+                Some(body) => {
+                    let found = json!({ "index_templates": [{ "index_template": body }] });
+                    axum::Json(found).into_response()
+                }
+            }
+        }
+        (path, body) => {
+            let body = serde_json::from_slice(body).unwrap();
+            let mut taken = log.lock().unwrap();
+            taken.retain(|(p, _)| p != path);
+            taken.push((path.into(), body));
+            "{}".into_response()
+        }
+    })
+    .await;
+    (stub, taken)
+}
+
+const ELASTIC_9: &str = r#"{"version":{"number":"9.5.3"},"tagline":"You Know, for Search"}"#;
+const OPENSEARCH_3: &str = r#"{"version":{"number":"3.8.0","distribution":"opensearch"}}"#;
+
+#[tokio::test]
+async fn retention_is_left_to_an_engine_that_has_it() {
+    for (page, path, age) in [
+        (
+            ELASTIC_9,
+            "/_ilm/policy/web-events",
+            "/policy/phases/delete/min_age",
+        ),
+        (
+            OPENSEARCH_3,
+            "/_plugins/_ism/policies/web-events",
+            "/policy/states/0/transitions/0/conditions/min_index_age",
+        ),
+    ] {
+        let (stub, taken) = empty_engine(page).await;
+        let with = |days| {
+            let mut options = Options::new(vec![stub.url.clone()], "web-events");
+            options.index.retention_days = days;
+            Elasticsearch::new(options).unwrap()
+        };
+        let store = with(90);
+        let lines = store.prepare().await.unwrap();
+        assert!(lines.last().unwrap().contains("after 90 days"), "{lines:?}");
+        let body = |path: &str| {
+            let taken = taken.lock().unwrap();
+            taken.iter().find(|(p, _)| p == path).unwrap().1.clone()
+        };
+        assert_eq!(body(path).pointer(age).unwrap(), "90d");
+        if page == ELASTIC_9 {
+            let settings = body("/_component_template/web-events-settings");
+            let lifecycle = &settings["template"]["settings"]["index"]["lifecycle"];
+            assert_eq!(lifecycle["name"], "web-events");
+        }
+        let before = stub.requests();
+        assert_eq!(
+            store.retain(jiff::civil::date(2026, 1, 1)).await,
+            Ok(vec![])
+        );
+        assert_eq!(stub.requests(), before, "nothing is deleted from here");
+        let lines = store.prepare().await.unwrap();
+        assert!(
+            lines.iter().skip(1).all(|l| l.contains("up to date")),
+            "{lines:?}"
+        );
+        with(30).prepare().await.unwrap();
+        assert_eq!(
+            body(path).pointer(age).unwrap(),
+            "30d",
+            "a change is written"
+        );
+    }
+}
+
+#[test]
+fn common_names_stand_for_fields() {
+    let index = IndexSettings::default();
+    let templates = template::all(profile(Distribution::Elasticsearch, "web-events", &index));
+    let properties = &templates[0].components[1].1["template"]["mappings"]["properties"];
+    let alias = &properties["source"]["properties"]["geo"]["properties"]["location"];
+    assert_eq!(*alias, json!({ "type": "alias", "path": "geo_location" }));
+}
+
 #[test]
 fn every_field_is_mapped() {
     for engine in [Distribution::Elasticsearch, Distribution::OpenSearch] {
-        let templates = template::all(engine, "web-events", &IndexSettings::default());
-        let mappings = &templates[0].body["template"]["mappings"];
+        let templates = template::all(profile(engine, "web-events", &IndexSettings::default()));
+        let mappings = &templates[0].components[1].1["template"]["mappings"];
         assert_eq!(mappings["dynamic"], false);
         for field in event::FIELDS {
             assert!(
@@ -389,7 +545,8 @@ fn every_field_is_mapped() {
 #[test]
 fn longer_prefix_wins_its_indices() {
     let priority = |prefix: &str| {
-        let templates = template::all(Distribution::OpenSearch, prefix, &IndexSettings::default());
+        let index = IndexSettings::default();
+        let templates = template::all(profile(Distribution::OpenSearch, prefix, &index));
         templates[0].body["priority"].as_u64().unwrap()
     };
     assert!(priority("web-events-eu") > priority("web-events"));

@@ -121,9 +121,14 @@ impl Engine {
             self.ask(Method::Delete, &format!("/{name}"), Value::Null)
                 .await;
         }
-        for name in [prefix.to_owned(), format!("dead-{prefix}")] {
+        for kind in ["", "dead-", "health-"] {
+            let name = format!("{kind}{prefix}");
             let path = format!("/_index_template/{name}");
             self.ask(Method::Delete, &path, Value::Null).await;
+            for part in ["settings", "mappings"] {
+                let path = format!("/_component_template/{name}-{part}");
+                self.ask(Method::Delete, &path, Value::Null).await;
+            }
         }
     }
 }

@@ -172,6 +172,8 @@ pub(crate) struct Elasticsearch {
     pub(crate) api_key: String,
     pub(crate) api_key_file: String,
     pub(crate) ca_file: String,
+    pub(crate) compression: String,
+    pub(crate) shards: u32,
 }
 
 /// `[log]`.

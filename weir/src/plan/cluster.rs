@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use store::elasticsearch::{IndexSettings, Options as Elasticsearch};
+use store::elasticsearch::{Compression, IndexSettings, Options as Elasticsearch};
 use stream::kafka::{self, Mechanism};
 
 use super::StorePlan;
@@ -83,8 +83,13 @@ pub(super) fn store(s: &Settings, checks: &mut Checks) -> Option<StorePlan> {
     options.password = checks.secret("elasticsearch.password", &e.password, &e.password_file);
     options.api_key = checks.secret("elasticsearch.api_key", &e.api_key, &e.api_key_file);
     options.ca_file = path(&e.ca_file);
+    let compressions = [("none", Compression::None), ("gzip", Compression::Gzip)];
+    let compression = checks.choice("elasticsearch.compression", &e.compression, &compressions);
+    options.compression = compression?;
     options.index = IndexSettings {
         refresh_interval: s.sink.refresh_interval.0,
+        retention_days: s.sink.retention_days,
+        shards: e.shards.max(1),
         ..IndexSettings::default()
     };
     Some(StorePlan::Elasticsearch(Box::new(options)))

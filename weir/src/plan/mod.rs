@@ -248,6 +248,8 @@ impl Plan {
                 sync_interval: s.sink.refresh_interval.0,
                 max_event_age: s.max_event_age.0,
                 grace: share,
+                is_observed: !is_embedded,
+                ..sink::Config::default()
             },
             admin_listen: admin_listen?,
             admin_token,

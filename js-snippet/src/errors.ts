@@ -1,0 +1,30 @@
+/** Errors of the page's own scripts. */
+
+import { on } from "./quietly";
+import { watches } from "./settings";
+import { emit } from "./tracker";
+
+/** A page that fails in a loop says so ten times. */
+const MAX_ERRORS = 10;
+const MAX_CHARS = 2_000;
+
+/** Tells uncaught errors, each once. */
+export function errors(): void {
+  if (!watches("errors")) return;
+  const told = new Set<string>();
+  const cut = (text: unknown) => `${text}`.slice(0, MAX_CHARS);
+  on("error unhandledrejection", (event) => {
+    const { message, filename, lineno, error, reason = error } = event as ErrorEvent & PromiseRejectionEvent;
+    const props = {
+      message: cut(message ?? reason?.message ?? reason),
+      source: filename,
+      line: lineno,
+      stack: cut(reason?.stack),
+    };
+    const key = props.message + props.stack;
+    // A picture that is missing is an error too, of another target.
+    if (event.target !== window || told.has(key) || told.size >= MAX_ERRORS) return;
+    told.add(key);
+    emit("js_error", { props });
+  });
+}

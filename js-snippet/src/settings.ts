@@ -1,0 +1,23 @@
+/** The settings of the page. */
+
+import type { Props, Settings } from "./types";
+
+export let settings: Settings = {};
+
+export function configure(given: Settings): void {
+  settings = given;
+}
+
+/** Whether `what` is watched. */
+export const watches = (what: string) => words(settings.auto ?? what).includes(what);
+
+export const words = (text = "") => text.split(/\s+/);
+
+/** The attributes of `element` whose names begin with `prefix`, under the rest of their names. */
+export function attributes(element: Element | null, prefix: string): Props {
+  const found: Props = {};
+  for (const { name, value } of element?.attributes ?? []) {
+    if (name.startsWith(prefix)) found[name.slice(prefix.length)] = value;
+  }
+  return found;
+}

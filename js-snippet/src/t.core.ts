@@ -1,0 +1,5 @@
+/** The smallest file: page views, own events, consent, delivery. */
+
+import { install } from "./script";
+
+install();
