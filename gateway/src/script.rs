@@ -115,7 +115,8 @@ pub(crate) fn routes(path: &str, demo: bool) -> Router<Arc<Gateway>> {
         manifest.insert(plain.clone(), entry);
         for (route, cache) in [(plain, CACHED_SHORTLY), (hashed, CACHED_FOR_EVER)] {
             let tag = format!("\"{hash}\"");
-            let answer = move |headers: HeaderMap| async move { respond(script, &tag, &headers, cache) };
+            let answer =
+                move |headers: HeaderMap| async move { respond(script, &tag, &headers, cache) };
             routes = routes.route(&route, get(answer));
         }
     }
