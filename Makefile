@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint deploy-check ua-report
+.PHONY: help run test chaos lint deploy-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,6 +15,9 @@ chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 
 ua-report: ## print how often channels, agents and bots are right (needs Node 20)
 	enricher/rules/report
+fuzz: ## feed every reader of untrusted bytes with mutations for WEIR_FUZZ_SECONDS (60) each
+	cargo build --workspace --tests --locked
+	WEIR_FUZZ_SECONDS=$${WEIR_FUZZ_SECONDS:-60} cargo test --workspace --lib --bins --locked fuzz:: -- --test-threads 2 --nocapture
 
 lint: ## format check, clippy, rustdoc, licences, unused dependencies
 	tests/tools

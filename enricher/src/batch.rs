@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use event::header::{self, Format};
 use event::redact::Secret;
-use event::{Code, DeadLetter, Stage, header, time};
+use event::{Code, DeadLetter, Stage, time};
 use jiff::Timestamp;
 use stream::{Delivered, Header, Record};
 
 use crate::enrich::{self, Enriched, EnrichedEvent, Enricher, GeoOutcome, Outcomes, RecordContext};
 use crate::metrics::Metrics;
+use crate::surrogate;
 
 /// A batch ready to be appended.
 #[derive(Debug, Default)]
@@ -74,7 +76,7 @@ pub(crate) fn enrich(enricher: &Enricher, records: Vec<Delivered>) -> EnrichedBa
 fn enrich_one(enricher: &Enricher, delivered: &Delivered, now_ms: i64) -> Result<Enriched, Code> {
     let record = &delivered.record;
     let format = record.header(header::FORMAT_NAME);
-    if format.is_some_and(|format| format != header::FORMAT.as_bytes()) {
+    if Format::of(format.map(AsRef::as_ref)) != Format::Known {
         return Err(Code::UnsupportedFormat);
     }
     let context = RecordContext {
@@ -82,7 +84,15 @@ fn enrich_one(enricher: &Enricher, delivered: &Delivered, now_ms: i64) -> Result
         now_ms,
         position: &delivered.position,
     };
-    enrich::enrich(enricher, &record.value, context)
+    match enrich::enrich(enricher, &record.value, context) {
+        // Half a surrogate pair is what is left of an emoji where a page cuts a text: browsers send
+        // it, and strict readers of JSON refuse the whole for it.
+        Err(Code::BadJson) => match surrogate::mend(&record.value) {
+            Some(mended) => enrich::enrich(enricher, &mended, context),
+            None => Err(Code::BadJson),
+        },
+        enriched => enriched,
+    }
 }
 
 /// The enriched record. Key and time are the raw record's, id and day stand beside the document so

@@ -27,6 +27,8 @@ mod document;
 mod duplicate;
 mod enrich;
 mod explain;
+#[cfg(test)]
+mod fuzz;
 mod geo;
 mod link;
 mod lookup;
@@ -37,6 +39,7 @@ mod scrub;
 mod slot;
 mod source;
 mod stage;
+mod surrogate;
 
 pub use agent::{Agent, AgentParser};
 pub use config::Config;

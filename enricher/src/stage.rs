@@ -12,9 +12,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use event::header::{self, Format};
 use futures_util::future::BoxFuture;
 use runtime::{Backoff, Component, Runtime, Shutdown};
-use stream::{Batch, Consumer, Start, Stream, StreamError, TopicPartition};
+use stream::{Batch, Consumer, Held, Start, Stream, StreamError, TopicPartition};
 use tokio::time::Instant;
 
 use crate::batch::{self, Counts};
@@ -69,6 +70,8 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
         dead_health: runtime.health.component("enricher dead letters"),
         shutdown: shutdown.clone(),
     };
+    let format_health = runtime.health.component("enricher format");
+    format_health.ready();
     output.health.ready();
     output.dead_health.ready();
     let stage = async {
@@ -82,6 +85,8 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
             consumer,
             output,
             health,
+            held: Held::default(),
+            format_health,
             metrics,
             in_flight: VecDeque::new(),
             finished: HashMap::new(),
@@ -150,6 +155,9 @@ struct Stage {
     consumer: Box<dyn Consumer>,
     output: Output,
     health: Component,
+    /// Partitions that wait for a newer version.
+    held: Held,
+    format_health: Component,
     metrics: Metrics,
     in_flight: VecDeque<InFlight>,
     /// Next offsets of what is durable and not yet committed.
@@ -190,7 +198,15 @@ impl Stage {
     }
 
     /// Enriches a batch and starts its append.
-    async fn take(&mut self, batch: Batch) -> anyhow::Result<()> {
+    async fn take(&mut self, mut batch: Batch) -> anyhow::Result<()> {
+        self.held.sift(&mut batch, |record| {
+            let format = record.header(header::FORMAT_NAME);
+            matches!(Format::of(format.map(AsRef::as_ref)), Format::Newer(_))
+        });
+        match self.held.first() {
+            Some(position) => self.format_health.not_ready(&Format::words(&position)),
+            None => self.format_health.ready(),
+        }
         if !batch.revoked.is_empty() {
             self.revoke(&batch.revoked.into_iter().collect());
         }

@@ -15,6 +15,8 @@ pub enum Code {
     MissingEventType,
     /// `event_type` is not a text of 1 to 200 characters.
     InvalidEventType,
+    /// `event_type` is none that the source of the write key may send.
+    EventTypeRefused,
     /// Older than `max_event_age` at receipt.
     TooOld,
     /// A record that is not JSON.
@@ -27,12 +29,13 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotAnObject,
         Self::TooDeep,
         Self::EventTooLarge,
         Self::MissingEventType,
         Self::InvalidEventType,
+        Self::EventTypeRefused,
         Self::TooOld,
         Self::BadJson,
         Self::UnsupportedFormat,
@@ -48,6 +51,7 @@ impl Code {
             Self::EventTooLarge => "event_too_large",
             Self::MissingEventType => "missing_event_type",
             Self::InvalidEventType => "invalid_event_type",
+            Self::EventTypeRefused => "event_type_refused",
             Self::TooOld => "too_old",
             Self::BadJson => "bad_json",
             Self::UnsupportedFormat => "unsupported_format",
@@ -64,6 +68,7 @@ impl Code {
             Self::EventTooLarge => "The event is larger than the limit.",
             Self::MissingEventType => "The event has no event_type.",
             Self::InvalidEventType => "The event_type is not a text of 1 to 200 characters.",
+            Self::EventTypeRefused => "The source may not send events of this event_type.",
             Self::TooOld => "The event is older than max_event_age.",
             Self::BadJson => "The record is not valid JSON.",
             Self::UnsupportedFormat => "The record has a format that this version does not read.",

@@ -198,6 +198,11 @@ pub const FIELDS: &[Field] = &[
     gateway("received_at", Date, "When the gateway received it."),
     gateway("collector", Keyword, "Name of the gateway."),
     gateway(
+        "source_name",
+        Keyword,
+        "The source whose write key the event came with.",
+    ),
+    gateway(
         "ip_source",
         Keyword,
         "Whether the address was claimed by the sender or is the connection's.",

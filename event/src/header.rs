@@ -4,6 +4,43 @@
 pub const FORMAT_NAME: &str = "weir-format";
 /// The record format that this version writes and the newest that it reads.
 pub const FORMAT: &str = "1";
+/// What a reader does with a record of some format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Reads it.
+    Known,
+    /// Waits for a newer version of itself: the record is good, and not lost.
+    Newer(u32),
+    /// Refuses it: no version of Weir wrote it.
+    Unknown,
+}
+
+impl Format {
+    /// The format that a record's header names; a record without one is of another producer and is
+    /// read as the first.
+    #[must_use]
+    pub fn of(header: Option<&[u8]>) -> Self {
+        let Some(header) = header else {
+            return Self::Known;
+        };
+        let text = std::str::from_utf8(header).unwrap_or_default();
+        let known: u32 = FORMAT.parse().unwrap_or(u32::MAX);
+        match text.parse::<u32>() {
+            Ok(format) if format > known => Self::Newer(format),
+            Ok(format) if format > 0 => Self::Known,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What a stage says that is not ready because records at `position` are of a newer format.
+    #[must_use]
+    pub fn words(position: &dyn std::fmt::Display) -> String {
+        format!(
+            "the record at {position} has a newer format than this version reads ({FORMAT}); it waits, upgrade this stage"
+        )
+    }
+}
+
 /// On an enriched record: the document's id.
 pub const ID: &str = "weir-id";
 /// On an enriched record: the index day, `YYYY.MM.dd`.
@@ -26,3 +63,25 @@ pub const TIMESTAMP: &str = "weir-timestamp";
 pub const LENGTH: &str = "weir-length";
 /// On a dead letter whose original was cut: the original's SHA-256, hexadecimal.
 pub const SHA256: &str = "weir-sha256";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_format_is_told_from_nonsense() {
+        let check = |header: Option<&str>, expected| {
+            assert_eq!(
+                Format::of(header.map(str::as_bytes)),
+                expected,
+                "{header:?}"
+            );
+        };
+        check(None, Format::Known);
+        check(Some(FORMAT), Format::Known);
+        check(Some("2"), Format::Newer(2));
+        check(Some("0"), Format::Unknown);
+        check(Some("x"), Format::Unknown);
+        check(Some(""), Format::Unknown);
+    }
+}

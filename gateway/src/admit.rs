@@ -11,13 +11,15 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use event::{Code, FIELDS, Gpc, Origin, index, limits, members, privacy, time};
+use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::batch::Members;
 use crate::config::Config;
-use crate::sender::Sender;
+use crate::sender::{Sender, Visitor};
+use crate::visitor::{self, Traits};
 
 /// Members that clients may not set.
 static RESERVED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
@@ -36,13 +38,15 @@ const ADDRESSES: [&str; 2] = ["page_url", "referer_url"];
 pub(crate) struct Admitted {
     pub(crate) key: Bytes,
     pub(crate) value: Bytes,
+    /// Whether the visitor asks for privacy.
+    pub(crate) is_private: bool,
 }
 
 /// Checks `event` and makes the record of it; `None` for one that privacy drops.
 pub(crate) fn admit(
     event: &str,
     shared: &[(&'static str, &RawValue)],
-    sender: &Sender,
+    sender: &Sender<'_>,
     config: &Config,
 ) -> Result<Option<Admitted>, Code> {
     let shared_bytes: usize = shared.iter().map(|(_, value)| value.get().len()).sum();
@@ -62,8 +66,8 @@ pub(crate) fn admit(
             .map(|(_, value)| *value)
     };
     let all = |name: &str| own(name).or_else(|| Some(shared.iter().find(|(n, _)| *n == name)?.1));
-    check_type(own("event_type"))?;
-    check_age(own("event_timestamp"), sender, config)?;
+    check_type(own("event_type"), sender)?;
+    let client_time = check_age(own("event_timestamp"), sender, config)?;
 
     let consent = text(all("consent"));
     let is_denied = consent.is_some_and(|c| c.trim().eq_ignore_ascii_case("denied"));
@@ -77,6 +81,9 @@ pub(crate) fn admit(
     out.text("collector", &config.collector);
     if sender.gpc {
         out.raw("gpc", "true");
+    }
+    if let Some(known) = sender.source {
+        out.text("source_name", &known.source.name);
     }
     let mut replaced: Vec<&str> = vec!["hints"];
     let event_id = write_id(&mut out, own("event_id"), &mut replaced);
@@ -107,6 +114,16 @@ pub(crate) fn admit(
         out.raw(name, value.get());
         replaced.push(name);
     }
+    let has_none = is_absent("user_domain_id") && !anonymize;
+    let visitor_id = has_none.then(|| {
+        let all_text = |name: &str| text(all(name));
+        visitor_id(sender, client_time, all_text)
+    });
+    let visitor_id = visitor_id.flatten();
+    if let Some(id) = &visitor_id {
+        out.text("user_domain_id", id);
+        replaced.push("user_domain_id");
+    }
     for (name, value) in &members {
         let name: &str = name;
         let goes = RESERVED.contains(name)
@@ -124,7 +141,9 @@ pub(crate) fn admit(
     }
     let key = match anonymize {
         true => Uuid::new_v4().to_string(),
-        false => text(own("user_domain_id"))
+        false => visitor_id
+            .map(Cow::Owned)
+            .or_else(|| text(own("user_domain_id")))
             .or_else(|| text(own("session_id")))
             .filter(|id| !id.is_empty() && id.len() <= limits::MAX_EVENT_ID_BYTES)
             .map_or(event_id, Cow::into_owned),
@@ -132,6 +151,7 @@ pub(crate) fn admit(
     Ok(Some(Admitted {
         key: key.into(),
         value: out.finish(),
+        is_private: anonymize,
     }))
 }
 
@@ -166,23 +186,57 @@ fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     }
 }
 
-fn check_type(value: Option<&RawValue>) -> Result<(), Code> {
+fn check_type(value: Option<&RawValue>, sender: &Sender<'_>) -> Result<(), Code> {
     let Some(value) = value.filter(|value| value.get() != "null") else {
         return Err(Code::MissingEventType);
     };
     let name = text(Some(value)).ok_or(Code::InvalidEventType)?;
-    match (1..=limits::MAX_EVENT_TYPE_CHARS).contains(&name.chars().count()) {
+    if !(1..=limits::MAX_EVENT_TYPE_CHARS).contains(&name.chars().count()) {
+        return Err(Code::InvalidEventType);
+    }
+    match sender.source.is_none_or(|known| known.takes(&name)) {
         true => Ok(()),
-        false => Err(Code::InvalidEventType),
+        false => Err(Code::EventTypeRefused),
     }
 }
 
-fn check_age(value: Option<&RawValue>, sender: &Sender, config: &Config) -> Result<(), Code> {
+/// The id of the visitor of an event that has none.
+fn visitor_id<'a>(
+    sender: &Sender<'_>,
+    client_time: Option<Timestamp>,
+    member: impl Fn(&str) -> Option<Cow<'a, str>>,
+) -> Option<String> {
+    match &sender.visitor {
+        Visitor::Unknown => None,
+        Visitor::Cookie { id, .. } => Some(id.to_string()),
+        Visitor::Hashed(live) => {
+            let salt = live.of(client_time, sender.received_at)?;
+            let agent = member("browser_user_agent");
+            let traits = Traits {
+                site: &member("site").unwrap_or_default(),
+                page_url: &member("page_url").unwrap_or_default(),
+                address: visitor::address(member("ip_address").as_deref(), sender.address),
+                agent: agent
+                    .as_deref()
+                    .or(sender.user_agent.as_deref())
+                    .unwrap_or_default(),
+            };
+            Some(visitor::daily_hash(salt, &traits))
+        }
+    }
+}
+
+/// The event's own time where it has one that can be read; too long ago it is refused.
+fn check_age(
+    value: Option<&RawValue>,
+    sender: &Sender<'_>,
+    config: &Config,
+) -> Result<Option<Timestamp>, Code> {
     // A time that cannot be read is the enricher's to judge.
     let parsed = value.filter(|value| value.get().len() <= 64);
     let parsed = parsed.and_then(|value| serde_json::from_str::<Value>(value.get()).ok());
     let Some(at) = parsed.as_ref().and_then(time::parse) else {
-        return Ok(());
+        return Ok(None);
     };
     let age_ms = sender
         .received_at
@@ -190,7 +244,7 @@ fn check_age(value: Option<&RawValue>, sender: &Sender, config: &Config) -> Resu
         .saturating_sub(at.as_millisecond());
     match u128::try_from(age_ms).is_ok_and(|age_ms| age_ms > config.max_event_age.as_millis()) {
         true => Err(Code::TooOld),
-        false => Ok(()),
+        false => Ok(Some(at)),
     }
 }
 
@@ -249,7 +303,7 @@ fn write_address(
 }
 
 /// What the sender hints, over what the browser's headers hint.
-fn merged_hints(sent: Option<&RawValue>, sender: &Sender) -> Option<String> {
+fn merged_hints(sent: Option<&RawValue>, sender: &Sender<'_>) -> Option<String> {
     let sent = sent.filter(|value| value.get().starts_with('{'));
     let (Some(sent), Some(headers)) = (sent, &sender.hints) else {
         let headers = || sender.hints.as_ref().map(Value::to_string);

@@ -8,10 +8,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::problem::Problem;
+
+/// Most members of an object: more than the largest event has room for. What is larger is no event,
+/// and no envelope either.
+const MAX_MEMBERS: usize = 16_384;
 
 /// The members of a JSON object in order, duplicates included, values as they were received.
 #[derive(Debug, Default)]
@@ -35,6 +39,9 @@ impl<'de> Visitor<'de> for Collect {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::new();
         while let Some(Name(name)) = map.next_key()? {
+            if members.len() == MAX_MEMBERS {
+                return Err(A::Error::custom("too many members"));
+            }
             members.push((name, map.next_value()?));
         }
         Ok(Members(members))
@@ -63,10 +70,10 @@ pub(crate) fn split(body: &[u8], is_ndjson: bool, max_events: usize) -> Result<B
     let events = if is_ndjson {
         lines(text, max_events)?
     } else if text.trim_start().starts_with('[') {
-        array(text)?
+        array(text, max_events)?
     } else {
         match serde_json::from_str::<Members<'_>>(text) {
-            Ok(members) => match envelope(&members)? {
+            Ok(members) => match envelope(&members, max_events)? {
                 Some(batch) => return check(batch, max_events),
                 None => vec![text.trim()],
             },
@@ -95,9 +102,53 @@ fn check(batch: Batch<'_>, max_events: usize) -> Result<Batch<'_>, Problem> {
     }
 }
 
-fn array(text: &str) -> Result<Vec<&str>, Problem> {
-    let events: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Problem::BadJson)?;
-    Ok(events.into_iter().map(RawValue::get).collect())
+/// The events of an array, of which one above the limit is enough to know.
+fn array(text: &str, max_events: usize) -> Result<Vec<&str>, Problem> {
+    let mut events = Vec::new();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = Events {
+        events: &mut events,
+        max_events,
+    }
+    .deserialize(&mut deserializer)
+    .and_then(|()| deserializer.end());
+    match read {
+        Err(_) if events.len() > max_events => Err(Problem::TooManyEvents),
+        Err(_) => Err(Problem::BadJson),
+        Ok(()) => Ok(events),
+    }
+}
+
+/// Takes the events out of an array up to one above the limit, and fails there.
+struct Events<'e, 'a> {
+    events: &'e mut Vec<&'a str>,
+    max_events: usize,
+}
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Events<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Events<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(event) = seq.next_element::<&'de RawValue>()? {
+            self.events.push(event.get());
+            if self.events.len() > self.max_events {
+                return Err(A::Error::custom("too many events"));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn lines(text: &str, max_events: usize) -> Result<Vec<&str>, Problem> {
@@ -114,7 +165,7 @@ fn lines(text: &str, max_events: usize) -> Result<Vec<&str>, Problem> {
 }
 
 /// Reads an envelope: an object with `events` and without an `event_type` of its own.
-fn envelope<'a>(members: &Members<'a>) -> Result<Option<Batch<'a>>, Problem> {
+fn envelope<'a>(members: &Members<'a>, max_events: usize) -> Result<Option<Batch<'a>>, Problem> {
     let last = |name: &str| {
         members
             .0
@@ -132,7 +183,7 @@ fn envelope<'a>(members: &Members<'a>) -> Result<Option<Batch<'a>>, Problem> {
         .filter_map(|name| Some((name, last(name)?)))
         .collect();
     Ok(Some(Batch {
-        events: array(events.get())?,
+        events: array(events.get(), max_events)?,
         shared,
     }))
 }

@@ -1,11 +1,16 @@
 //! Reads and inflates a request body within its caps.
+//!
+//! What a body inflates to is taken from the same budget as bodies under way, piece by piece: many
+//! bombs at a time are refused as one is.
 
-use std::io::{self, Read};
+use std::io::Read;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Config;
 use crate::problem::Problem;
@@ -18,11 +23,23 @@ const INFLATE_IN_PLACE_BYTES: usize = 4 * 1024;
 /// instead of a reset.
 const DRAIN_BYTES: usize = 4 << 20;
 
-/// Reads the whole body and inflates it.
+/// Bytes by which an inflated body takes room in the budget.
+const PIECE_BYTES: u32 = 64 * 1024;
+
+/// Large bodies that are inflated at a time, one a processor: each has a thread and a window of up
+/// to 16 MiB, and more at a time would not be done sooner.
+static INFLATING: LazyLock<Semaphore> = LazyLock::new(|| {
+    let processors = std::thread::available_parallelism();
+    Semaphore::new(processors.map_or(1, usize::from))
+});
+
+/// Reads the whole body and inflates it. `room` is the body's place in the budget of bytes under
+/// way; what it inflates to is added.
 pub(crate) async fn read(
     config: &Config,
     headers: &HeaderMap,
     body: Body,
+    room: &mut OwnedSemaphorePermit,
 ) -> Result<Bytes, Problem> {
     let encoding = encoding(headers)?;
     let deadline = config.body_timeout;
@@ -37,15 +54,20 @@ pub(crate) async fn read(
         return Ok(sent);
     }
     let max = config.max_inflated_bytes;
-    if sent.len() <= INFLATE_IN_PLACE_BYTES {
-        return inflate(encoding, &sent, max);
-    }
-    let inflated = tokio::task::spawn_blocking(move || inflate(encoding, &sent, max));
-    inflated.await.map_err(|_| Problem::BadEncoding)?
+    let budget = room.semaphore().clone();
+    let (inflated, taken) = if sent.len() <= INFLATE_IN_PLACE_BYTES {
+        inflate(encoding, &sent, max, &budget)?
+    } else {
+        let _place = INFLATING.acquire().await;
+        let inflating = tokio::task::spawn_blocking(move || inflate(encoding, &sent, max, &budget));
+        inflating.await.map_err(|_| Problem::BadEncoding)??
+    };
+    room.merge(taken);
+    Ok(inflated)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
+pub(crate) enum Encoding {
     Identity,
     Gzip,
     Deflate,
@@ -98,16 +120,28 @@ async fn drain(mut body: Body) {
     }
 }
 
-fn inflate(encoding: Encoding, sent: &[u8], max_bytes: usize) -> Result<Bytes, Problem> {
+/// An inflated body, and the room that it takes in the budget.
+pub(crate) type Inflated = (Bytes, OwnedSemaphorePermit);
+
+pub(crate) fn inflate(
+    encoding: Encoding,
+    sent: &[u8],
+    max_bytes: usize,
+    budget: &Arc<Semaphore>,
+) -> Result<Inflated, Problem> {
     match encoding {
-        Encoding::Identity => Ok(Bytes::copy_from_slice(sent)),
-        Encoding::Gzip => read_all(flate2::read::MultiGzDecoder::new(sent), max_bytes),
+        Encoding::Identity => read_all(sent, max_bytes, budget),
+        Encoding::Gzip => read_all(flate2::read::MultiGzDecoder::new(sent), max_bytes, budget),
         // RFC 9110 means zlib; some senders mean a bare deflate stream.
         Encoding::Deflate if sent.first().is_some_and(|byte| byte & 0x0f == 8) => {
-            read_all(flate2::read::ZlibDecoder::new(sent), max_bytes)
+            read_all(flate2::read::ZlibDecoder::new(sent), max_bytes, budget)
         }
-        Encoding::Deflate => read_all(flate2::read::DeflateDecoder::new(sent), max_bytes),
-        Encoding::Brotli => read_all(brotli::Decompressor::new(sent, 4_096), max_bytes),
+        Encoding::Deflate => read_all(flate2::read::DeflateDecoder::new(sent), max_bytes, budget),
+        // "Large window brotli", which is not RFC 7932: its window is up to 1 GiB.
+        Encoding::Brotli if sent.first().is_some_and(|byte| byte & 0x7f == 0x11) => {
+            Err(Problem::BadEncoding)
+        }
+        Encoding::Brotli => read_all(brotli::Decompressor::new(sent, 4_096), max_bytes, budget),
         Encoding::Zstd => {
             let mut decoder =
                 zstd::stream::read::Decoder::new(sent).map_err(|_| Problem::BadEncoding)?;
@@ -115,17 +149,34 @@ fn inflate(encoding: Encoding, sent: &[u8], max_bytes: usize) -> Result<Bytes, P
             decoder
                 .window_log_max(23)
                 .map_err(|_| Problem::BadEncoding)?;
-            read_all(decoder, max_bytes)
+            read_all(decoder, max_bytes, budget)
         }
     }
 }
 
-fn read_all(reader: impl Read, max_bytes: usize) -> Result<Bytes, Problem> {
+fn read_all(
+    mut reader: impl Read,
+    max_bytes: usize,
+    budget: &Arc<Semaphore>,
+) -> Result<Inflated, Problem> {
+    let take = |bytes| {
+        let taken = budget.clone().try_acquire_many_owned(bytes);
+        taken.map_err(|_| Problem::Overloaded)
+    };
+    let mut room = take(0)?;
     let mut whole = Vec::new();
-    let inflated: io::Result<usize> = reader.take(max_bytes as u64 + 1).read_to_end(&mut whole);
-    match inflated {
-        Ok(length) if length > max_bytes => Err(Problem::InflatedTooLarge),
-        Ok(_) => Ok(whole.into()),
-        Err(_) => Err(Problem::BadEncoding),
+    loop {
+        room.merge(take(PIECE_BYTES)?);
+        let piece = reader.by_ref().take(u64::from(PIECE_BYTES));
+        let mut piece = piece.take((max_bytes + 1 - whole.len()) as u64);
+        let read = piece
+            .read_to_end(&mut whole)
+            .map_err(|_| Problem::BadEncoding)?;
+        if whole.len() > max_bytes {
+            return Err(Problem::InflatedTooLarge);
+        }
+        if read < PIECE_BYTES as usize {
+            return Ok((whole.into(), room));
+        }
     }
 }

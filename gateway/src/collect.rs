@@ -8,42 +8,53 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use event::{Code, DeadLetter, Stage, time};
+use bytes::Bytes;
+use event::{Code, DeadLetter, Stage, header as header_names, time};
 use serde_json::json;
 use stream::{AppendError, Header, Record};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::admit::{self, Admitted};
+use crate::door::{self, Asked};
 use crate::problem::Problem;
 use crate::sender::Sender;
 use crate::spool::Lane;
-use crate::{Gateway, batch, body, cors, pixel};
+use crate::{Gateway, batch, body, cors, pixel, source, visitor};
+
+/// The format of the records that this version writes.
+const FORMAT: Bytes = Bytes::from_static(header_names::FORMAT.as_bytes());
 
 /// What became of a request's events.
 struct Kept {
     accepted: usize,
     dead_lettered: Vec<(usize, Code)>,
+    /// What the browser is to keep, or to forget.
+    cookie: Option<HeaderValue>,
 }
 
 pub(crate) async fn post(
     State(gateway): State<Arc<Gateway>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let since = Instant::now();
-    let kept = take(&gateway, peer, &headers, body).await;
-    let mut response = match kept {
-        Ok(kept) if kept.dead_lettered.is_empty() => StatusCode::NO_CONTENT.into_response(),
-        Ok(kept) => partly(&kept),
+    let asked = Asked {
+        peer,
+        headers: &headers,
+        query: query.as_deref(),
+    };
+    let mut response = match take(&gateway, asked, body).await {
+        Ok(kept) if kept.dead_lettered.is_empty() => {
+            with_cookie(StatusCode::NO_CONTENT.into_response(), kept.cookie)
+        }
+        Ok(kept) => with_cookie(partly(&kept), kept.cookie),
         Err(problem) => problem.into_response(),
     };
-    cors::allow(
-        &gateway.config.allowed_origins,
-        &headers,
-        response.headers_mut(),
-    );
+    let readers = door::readers(&gateway, asked);
+    cors::allow(&readers, &headers, response.headers_mut());
     gateway
         .metrics
         .request_seconds
@@ -57,30 +68,63 @@ pub(crate) async fn pixel(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let event = pixel::event(query.as_deref().unwrap_or_default());
-    let kept = keep(&gateway, peer, &headers, event.as_bytes(), false).await;
+    let asked = Asked {
+        peer,
+        headers: &headers,
+        query: query.as_deref(),
+    };
+    let without = gateway
+        .sources
+        .are_configured()
+        .then_some(source::PARAMETER);
+    let event = pixel::event(asked.query.unwrap_or_default(), without);
+    let kept = match door::enter(&gateway, asked) {
+        Ok(sender) => keep(&gateway, &sender, event.as_bytes(), false).await,
+        Err(problem) => {
+            gateway.metrics.received.inc();
+            gateway.metrics.refused(&problem, 1);
+            Err(problem)
+        }
+    };
     let mut response = match kept {
-        Ok(_) => ([(header::CONTENT_TYPE, "image/gif")], pixel::GIF).into_response(),
+        Ok(kept) => {
+            let image = ([(header::CONTENT_TYPE, "image/gif")], pixel::GIF);
+            with_cookie(image.into_response(), kept.cookie)
+        }
         Err(problem) => problem.into_response(),
     };
     let no_store = HeaderValue::from_static("no-store");
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, no_store);
-    cors::allow(
-        &gateway.config.allowed_origins,
-        &headers,
-        response.headers_mut(),
-    );
+    let readers = door::readers(&gateway, asked);
+    cors::allow(&readers, &headers, response.headers_mut());
     response
 }
 
-pub(crate) async fn preflight(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    let allowed = &gateway.config.allowed_origins;
+pub(crate) async fn preflight(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let asked = Asked {
+        peer,
+        headers: &headers,
+        query: query.as_deref(),
+    };
+    let readers = door::readers(&gateway, asked);
     let mut response = StatusCode::NO_CONTENT.into_response();
-    cors::allow(allowed, &headers, response.headers_mut());
-    if cors::is_allowed(allowed, &headers) {
+    cors::allow(&readers, &headers, response.headers_mut());
+    if cors::is_allowed(&readers, &headers) {
         cors::allow_preflight(response.headers_mut());
+    }
+    response
+}
+
+fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
 }
@@ -99,26 +143,16 @@ fn partly(kept: &Kept) -> Response {
         .into_response()
 }
 
-async fn take(
-    gateway: &Gateway,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Kept, Problem> {
+async fn take(gateway: &Gateway, asked: Asked<'_>, body: Body) -> Result<Kept, Problem> {
     let read = async {
-        if !cors::is_allowed(&gateway.config.allowed_origins, headers) {
-            return Err(Problem::OriginRefused);
-        }
-        let is_ndjson = is_ndjson(headers)?;
-        let room = room(gateway, headers)?;
-        Ok((
-            body::read(&gateway.config, headers, body).await?,
-            is_ndjson,
-            room,
-        ))
+        let sender = door::enter(gateway, asked)?;
+        let is_ndjson = is_ndjson(asked.headers)?;
+        let mut room = room(gateway, asked.headers)?;
+        let body = body::read(&gateway.config, asked.headers, body, &mut room).await?;
+        Ok((body, is_ndjson, sender, room))
     };
     match read.await {
-        Ok((body, is_ndjson, _room)) => keep(gateway, peer, headers, &body, is_ndjson).await,
+        Ok((body, is_ndjson, sender, _room)) => keep(gateway, &sender, &body, is_ndjson).await,
         Err(problem) => {
             gateway.metrics.received.inc();
             gateway.metrics.refused(&problem, 1);
@@ -166,8 +200,7 @@ fn room(gateway: &Gateway, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, 
 
 async fn keep(
     gateway: &Gateway,
-    peer: SocketAddr,
-    headers: &HeaderMap,
+    sender: &Sender<'_>,
     body: &[u8],
     is_ndjson: bool,
 ) -> Result<Kept, Problem> {
@@ -178,13 +211,17 @@ async fn keep(
     })?;
     let count = batch.events.len();
     metrics.received.inc_by(count as u64);
-    let sender = Sender::new(headers, peer, &config.trusted_proxies);
+    door::charge(gateway, sender, count);
+    let mut is_private = false;
     let mut fit = Vec::with_capacity(count);
     let mut unfit = Vec::new();
     let mut dropped = 0;
     for (index, event) in batch.events.iter().enumerate() {
-        match admit::admit(event, &batch.shared, &sender, config) {
-            Ok(Some(admitted)) => fit.push(record(admitted, &sender)),
+        match admit::admit(event, &batch.shared, sender, config) {
+            Ok(Some(admitted)) => {
+                is_private |= admitted.is_private;
+                fit.push(record(admitted, sender));
+            }
             Ok(None) => dropped += 1,
             Err(code) => unfit.push((index, code)),
         }
@@ -195,7 +232,7 @@ async fn keep(
     }
     let letters = unfit
         .iter()
-        .map(|(index, code)| letter(batch.events[*index], *code, &sender));
+        .map(|(index, code)| letter(batch.events[*index], *code, sender));
     let letters: Vec<Record> = letters.collect();
     let accepted = fit.len();
     let appended = async {
@@ -210,22 +247,24 @@ async fn keep(
     unfit
         .iter()
         .for_each(|(_, code)| metrics.dead_lettered(*code));
+    let is_private = is_private || dropped > 0;
     Ok(Kept {
         accepted,
         dead_lettered: unfit,
+        cookie: visitor::answer(&sender.visitor, &config.visitor_id, is_private),
     })
 }
 
-fn record(admitted: Admitted, sender: &Sender) -> Record {
+fn record(admitted: Admitted, sender: &Sender<'_>) -> Record {
     Record {
         key: Some(admitted.key),
         value: admitted.value,
-        headers: Vec::new(),
+        headers: vec![(header_names::FORMAT_NAME, FORMAT).into()],
         timestamp_ms: sender.received_at.as_millisecond(),
     }
 }
 
-fn letter(event: &str, code: Code, sender: &Sender) -> Record {
+fn letter(event: &str, code: Code, sender: &Sender<'_>) -> Record {
     let id = Uuid::now_v7().to_string();
     let original = event.to_owned().into();
     let at = time::format(sender.received_at);

@@ -1,12 +1,20 @@
 //! Settings of the gateway.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use event::Gpc;
 use ipnet::IpNet;
+use runtime::http;
+
+pub use crate::address::ForwardedHeader;
+pub use crate::rate::Rate;
+pub use crate::salts::{Place as SaltPlace, RETENTION as SALT_RETENTION};
+pub use crate::source::Source;
+pub use crate::visitor::VisitorId;
 
 /// Settings of the gateway, section `[gateway]` and those it shares with other stages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Path of the collect route; configurable, for some lists block its name.
     pub path: String,
@@ -40,10 +48,24 @@ pub struct Config {
     pub fails_fast: bool,
     /// Events older than this at receipt are unfit.
     pub max_event_age: Duration,
-    /// Peers whose forwarding headers are believed.
+    /// Peers whose forwarding header is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say for whom they ask.
+    pub forwarded_header: ForwardedHeader,
     /// Origins of pages that may send events; `*` stands for any, without credentials.
     pub allowed_origins: Vec<String>,
+    /// Events that one client may send; `None` is any number.
+    pub rate_limit: Option<Rate>,
+    /// Who may send, by write key; empty: everybody.
+    pub sources: Vec<Source>,
+    /// Where the id of a visitor comes from who has none.
+    pub visitor_id: VisitorId,
+    /// Where the salts of visitor ids are kept; `None` makes no daily hashes.
+    pub salts: Option<SaltPlace>,
+    /// Speaks TLS by this certificate; `None` speaks plain HTTP.
+    pub certificate: Option<Arc<http::Certificate>>,
+    /// Caps and deadlines of the connections.
+    pub limits: http::Limits,
     /// What Global Privacy Control does to an event.
     pub gpc: Gpc,
     /// How long requests in flight may take once shutdown starts.
@@ -69,7 +91,14 @@ impl Default for Config {
             fails_fast: false,
             max_event_age: Duration::from_secs(30 * 86_400),
             trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             allowed_origins: vec!["*".into()],
+            rate_limit: None,
+            sources: Vec::new(),
+            visitor_id: VisitorId::default(),
+            salts: None,
+            certificate: None,
+            limits: http::Limits::default(),
             gpc: Gpc::default(),
             grace: Duration::from_secs(20),
         }

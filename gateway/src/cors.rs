@@ -38,7 +38,8 @@ pub(crate) fn allow(allowed: &[String], request: &HeaderMap, response: &mut Head
 pub(crate) fn allow_preflight(response: &mut HeaderMap) {
     let methods = HeaderValue::from_static("GET, POST");
     response.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-    let headers = HeaderValue::from_static("content-type, content-encoding");
+    let headers =
+        HeaderValue::from_static("content-type, content-encoding, authorization, x-weir-key");
     response.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, headers);
     // Two hours, the most that Chromium takes.
     response.insert(

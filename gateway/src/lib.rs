@@ -6,30 +6,40 @@
 //! - `body` reads and inflates a request body within its caps
 //! - `batch` finds the events in a body
 //! - `admit` checks one event and adds what only the gateway knows
-//! - `sender` is what a request says of who sent it
+//! - `sender` is what a request says of who sent it; `address` finds it behind proxies
+//! - `door` lets a request in before its body is read
+//! - `source` knows who may send, by write key; `rate` how much
+//! - `visitor` makes the id of a visitor who has none, of the salts that `salts` keeps
 //! - `pixel` reads an event from a query
 //! - `cors` tells browsers which pages may read the answer
 //! - [`problem`] is the closed table of refusals
 //! - `script` serves the snippet and the demo page
 //! - `metrics` is what the stage counts
 
+mod address;
 mod admit;
 mod batch;
 mod body;
 mod collect;
 pub mod config;
 mod cors;
+mod door;
 mod metrics;
 mod pixel;
 pub mod problem;
+mod rate;
+mod salts;
 mod script;
 mod sender;
+mod source;
 pub mod spool;
+mod visitor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -43,6 +53,9 @@ use tokio::sync::Semaphore;
 pub use config::Config;
 use metrics::Metrics;
 use problem::Problem;
+use rate::Clients;
+use salts::Live;
+use source::Sources;
 use spool::{Kind, Lane, Spool};
 
 /// Time between two questions to a stream that cannot be used.
@@ -62,6 +75,10 @@ pub(crate) struct Gateway {
     is_ready: AtomicBool,
     /// Bytes of requests that may be under way; above it requests are refused at once.
     budget: Arc<Semaphore>,
+    sources: Sources,
+    /// What each client may send; `None` is any number.
+    clients: Option<Clients>,
+    salts: Arc<ArcSwap<Live>>,
 }
 
 impl Gateway {
@@ -70,6 +87,7 @@ impl Gateway {
         stream: &Arc<dyn Stream>,
         spool: Option<&Arc<Spool>>,
         runtime: Runtime,
+        salts: Arc<ArcSwap<Live>>,
     ) -> Self {
         let health = runtime.health.component("gateway");
         health.ready();
@@ -80,6 +98,9 @@ impl Gateway {
             raw: lane(&config.raw_topic, Kind::Raw),
             dead: lane(&config.dead_topic, Kind::Dead),
             metrics: Metrics::new(&runtime.metrics),
+            sources: Sources::new(&config.sources),
+            clients: config.rate_limit.map(Clients::new),
+            salts,
             config,
             runtime,
             health,
@@ -114,15 +135,25 @@ pub async fn run(
 ) {
     let limits = http::Limits {
         drain: config.grace,
-        ..http::Limits::default()
+        ..config.limits.clone()
     };
     let shutdown = runtime.shutdown.clone();
-    let gateway = Gateway::new(config, &stream, spool.as_ref(), runtime.clone());
+    let live = Arc::new(ArcSwap::default());
+    let (place, certificate) = (config.salts.clone(), config.certificate.clone());
+    let gateway = Gateway::new(
+        config,
+        &stream,
+        spool.as_ref(),
+        runtime.clone(),
+        live.clone(),
+    );
     let gateway = Arc::new(gateway);
     // Requests in flight may need the spool until the last of them is answered.
     let done = Shutdown::default();
     let serving = async {
-        http::serve(listener, routes(gateway.clone()), limits, shutdown.clone()).await;
+        let routes = routes(gateway.clone());
+        let certificate = certificate.clone();
+        http::serve_with(listener, certificate, routes, limits, shutdown.clone()).await;
         done.start();
     };
     let keeping = async {
@@ -133,8 +164,19 @@ pub async fn run(
             spool::keep(spool, lanes, metrics, health, &done).await;
         }
     };
+    let watching = async {
+        if let Some(certificate) = &certificate {
+            certificate.watch(&shutdown).await;
+        }
+    };
+    let salts = async {
+        let Some(place) = place else { return };
+        // Ready once they were looked for, found or not: without them events lack an id of ours.
+        let health = runtime.health.component("visitor ids");
+        salts::keep(&place, &*stream, &live, || health.ready(), &shutdown).await;
+    };
     let probing = probe(&*stream, spool.as_deref(), &gateway, &shutdown);
-    tokio::join!(serving, keeping, probing);
+    tokio::join!(serving, keeping, watching, salts, probing);
 }
 
 /// Looks while the gateway is not ready whether it could be: a proxy sends no requests then, by
@@ -171,9 +213,10 @@ async fn probe(stream: &dyn Stream, spool: Option<&Spool>, gateway: &Gateway, sh
     }
 }
 
-/// The routes of the public listener, without a spool.
+/// The routes of the public listener, without a spool and without daily visitor ids.
 pub fn router(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> Router {
-    routes(Arc::new(Gateway::new(config, &stream, None, runtime)))
+    let gateway = Gateway::new(config, &stream, None, runtime, Arc::default());
+    routes(Arc::new(gateway))
 }
 
 fn routes(gateway: Arc<Gateway>) -> Router {
@@ -219,5 +262,7 @@ async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, headers: Header
     response
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -68,10 +68,10 @@ impl Metrics {
 
     /// Counts the events of a refused request.
     pub(crate) fn refused(&self, problem: &Problem, events: u64) {
-        let outcome = if problem.status() == 503 {
-            "shed"
-        } else {
-            "rejected"
+        // Shed is what may be sent again as it is.
+        let outcome = match problem.status() {
+            429 | 503 => "shed",
+            _ => "rejected",
         };
         self.count(outcome, problem.code(), events);
     }

@@ -14,6 +14,8 @@ pub enum Problem {
     BadEncoding,
     /// The request makes no sense.
     BadRequest,
+    /// The request carries no write key, or none that is known.
+    UnknownKey,
     /// The page's origin may not send events.
     OriginRefused,
     /// Nothing is served here.
@@ -34,6 +36,8 @@ pub enum Problem {
     UnsupportedEncoding,
     /// Every event is unfit: index and code of each.
     Unfit(Vec<(usize, Code)>),
+    /// The client, or all clients of its source, sent too much; for so many seconds.
+    RateLimited(u64),
     /// The events could not be made durable.
     NotDurable,
     /// The stream has no room.
@@ -51,6 +55,7 @@ impl Problem {
             Self::BadJson => (400, "bad_json", "The body is not valid JSON."),
             Self::BadEncoding => (400, "bad_encoding", "The body cannot be decoded."),
             Self::BadRequest => (400, "bad_request", "The request makes no sense."),
+            Self::UnknownKey => (401, "unknown_key", "A write key that is known is needed."),
             Self::OriginRefused => (403, "origin_refused", "This origin may not send events."),
             Self::NotFound => (404, "not_found", "Nothing is served here."),
             Self::MethodNotAllowed => (405, "method_not_allowed", "Send events by POST."),
@@ -77,6 +82,7 @@ impl Problem {
                 "unfit",
                 "No event of the request is fit; none was kept.",
             ),
+            Self::RateLimited(_) => (429, "rate_limited", "Too many events were sent."),
             Self::NotDurable => (503, "not_durable", "The events could not be made durable."),
             Self::SpoolFull => (503, "spool_full", "There is no room for events."),
             Self::Overloaded => (503, "overloaded", "Too many events are under way."),
@@ -97,11 +103,12 @@ impl Problem {
     }
 
     /// Seconds after which the client may try again, where that can help.
-    fn retry_after(&self) -> Option<&'static str> {
+    fn retry_after(&self) -> Option<u64> {
         match self {
+            Self::RateLimited(seconds) => Some(*seconds),
             // A disk or a broker in trouble takes seconds to come back.
-            Self::NotDurable | Self::SpoolFull => Some("5"),
-            Self::Overloaded | Self::ShuttingDown => Some("1"),
+            Self::NotDurable | Self::SpoolFull => Some(5),
+            Self::Overloaded | Self::ShuttingDown => Some(1),
             _ => None,
         }
     }
@@ -131,8 +138,12 @@ impl IntoResponse for Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let nosniff = HeaderValue::from_static("nosniff");
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+        if self == Self::UnknownKey {
+            let challenge = HeaderValue::from_static("Bearer realm=\"weir\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(seconds) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -17,6 +17,8 @@ use tower::ServiceExt as _;
 
 use super::*;
 
+mod clients;
+
 /// A gateway on a real log in a temporary folder.
 struct Bench {
     _folder: TempDir,
@@ -27,6 +29,10 @@ struct Bench {
 
 impl Bench {
     async fn new(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_salts(change, Live::default()).await
+    }
+
+    async fn with_salts(change: impl FnOnce(&mut Config), live: Live) -> Self {
         let folder = TempDir::new().unwrap();
         let options = Options {
             min_free_bytes: 0,
@@ -46,7 +52,10 @@ impl Bench {
         let mut config = Config::default();
         change(&mut config);
         let runtime = Runtime::default();
-        let router = router(config, log.clone(), runtime.clone());
+        let live = Arc::new(ArcSwap::from_pointee(live));
+        let stream: Arc<dyn Stream> = log.clone();
+        let gateway = Gateway::new(config, &stream, None, runtime.clone(), live);
+        let router = routes(Arc::new(gateway));
         Self {
             _folder: folder,
             log,

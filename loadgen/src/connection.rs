@@ -34,10 +34,14 @@ impl Target {
             "/" => "/collect",
             path => path,
         };
+        // A gateway may want a key there.
+        let query = url
+            .query()
+            .map_or(String::new(), |query| format!("?{query}"));
         Ok(Self {
             address: format!("{host}:{port}"),
             head: format!(
-                "POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\nuser-agent: weir-loadgen\r\n"
+                "POST {path}{query} HTTP/1.1\r\nhost: {host}:{port}\r\nuser-agent: weir-loadgen\r\n"
             ),
         })
     }

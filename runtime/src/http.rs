@@ -1,9 +1,13 @@
 //! An HTTP/1 accept loop with deadlines and caps, serving an axum router.
 //!
 //! `axum::serve` has no deadline for headers, and a builder that also speaks HTTP/2 waits for ever
-//! for a silent client to say which it speaks. This loop speaks HTTP/1 only, through hyper's
-//! builder with a timer: a client that sends nothing, half a header, or idles between requests is
-//! closed at the header deadline. HTTP/2 and TLS are the business of a proxy.
+//! for a silent client to say which it speaks. This loop speaks HTTP/1 only: a client that sends
+//! nothing or half a header, idles between requests, or does not read its answers is closed at a
+//! deadline (`deadlines`). TLS is spoken where there is a certificate (`tls`); HTTP/2 is the business
+//! of a proxy.
+
+mod deadlines;
+mod tls;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,26 +19,34 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::Shutdown;
+use deadlines::{Answers, Timed};
+pub use tls::Certificate;
 
 /// The caps and deadlines of a listener.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at a time; above it, new ones wait in the kernel's queue.
     pub max_connections: usize,
-    /// From the start of a request, or of the wait for one, to the end of its header.
+    /// From the first byte of a request to the end of its header, and from the start of a connection
+    /// to the end of the first.
     pub header_timeout: Duration,
+    /// How long a connection is kept for its next request.
+    pub idle_timeout: Duration,
+    /// How long a client may take to read an answer.
+    pub write_timeout: Duration,
     /// Request line and header fields together; above it the answer is 431.
     pub max_header_bytes: usize,
     /// Request target; above it the answer is 414.
@@ -49,6 +61,10 @@ impl Default for Limits {
             // Leaves room below the usual limit of open files on servers, 65,536.
             max_connections: 10_000,
             header_timeout: Duration::from_secs(10),
+            // As long as proxies keep theirs by default: one that writes into a connection which is
+            // just being closed must answer its client with an error.
+            idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             max_header_bytes: 32 * 1024,
             // Longer than any browser sends by itself; a pixel's query fits.
             max_uri_bytes: 16 * 1024,
@@ -62,6 +78,17 @@ impl Default for Limits {
 ///
 /// Handlers find the peer's address in the extension [`ConnectInfo<SocketAddr>`].
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
+    serve_with(listener, None, router, limits, shutdown).await;
+}
+
+/// Serves as [`serve`] does, over TLS where there is a certificate.
+pub async fn serve_with(
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    router: Router,
+    limits: Limits,
+    shutdown: Shutdown,
+) {
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let connections = TaskTracker::new();
     loop {
@@ -83,15 +110,26 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
                 continue;
             }
         };
-        let connection = connection(
-            stream,
-            peer,
-            router.clone(),
-            limits.clone(),
-            shutdown.clone(),
-        );
+        // Answers are small: Nagle's delay would only add latency.
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        let acceptor = certificate
+            .as_ref()
+            .map(|certificate| certificate.acceptor());
+        let (router, limits, shutdown) = (router.clone(), limits.clone(), shutdown.clone());
         connections.spawn(async move {
-            connection.await;
+            match acceptor {
+                None => connection(stream, peer, router, limits, shutdown).await,
+                Some(acceptor) => {
+                    // A failure here is the client's, as below.
+                    let handshake = acceptor.accept(stream);
+                    let shaken = tokio::time::timeout(limits.header_timeout, handshake).await;
+                    if let Ok(Ok(stream)) = shaken {
+                        connection(stream, peer, router, limits, shutdown).await;
+                    }
+                }
+            }
             drop(permit);
         });
     }
@@ -109,23 +147,24 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     router: Router,
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    // Answers are small: Nagle's delay would only add latency.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+    let answers = Answers::default();
+    let stream = Timed::new(stream, &limits, answers.clone());
     let service = service_fn(|request| {
         let router = router.clone();
-        async { Ok::<_, Infallible>(answer(router, request, peer, &limits).await) }
+        async {
+            answers.step();
+            let response = answer(router, request, peer, &limits).await;
+            answers.step();
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
         // A head of up to twice the cap is read whole, for a close with unread bytes would take the
         // answer with it.
         .max_buf_size(2 * limits.max_header_bytes)
@@ -188,7 +227,11 @@ fn problem(status: StatusCode, code: &str) -> Response {
     let body = serde_json::json!({ "title": title, "status": status.as_u16(), "code": code });
     (
         status,
-        [(CONTENT_TYPE, "application/problem+json")],
+        // Who speaks like this may mean another end of the request than we do.
+        [
+            (CONTENT_TYPE, "application/problem+json"),
+            (CONNECTION, "close"),
+        ],
         body.to_string(),
     )
         .into_response()

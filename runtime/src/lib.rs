@@ -5,11 +5,13 @@
 //! - [`metrics`]: the registry behind `/metrics`
 //! - [`shutdown`]: one token that every task watches
 //! - [`backoff`]: waiting between tries
+//! - [`files`]: how many files the process may open
 //! - [`http`]: an HTTP/1 accept loop with deadlines and caps
 //! - [`admin`]: the listener for operators
 
 pub mod admin;
 pub mod backoff;
+pub mod files;
 pub mod health;
 pub mod http;
 pub mod metrics;

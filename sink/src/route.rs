@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use event::{Code, header, index, time};
+use event::header::{self, Format};
+use event::{Code, index, time};
 use jiff::Timestamp;
 use serde_json::Value;
 use store::Document;
@@ -22,7 +23,8 @@ pub(crate) fn document(
     max_event_age: Duration,
 ) -> Result<Document, Code> {
     let record = &delivered.record;
-    if text(record, header::FORMAT_NAME).is_some_and(|format| format != header::FORMAT) {
+    let format = record.header(header::FORMAT_NAME);
+    if Format::of(format.map(AsRef::as_ref)) != Format::Known {
         return Err(Code::UnsupportedFormat);
     }
     let id = text(record, header::ID).filter(|id| index::is_fit_id(id));
@@ -133,7 +135,7 @@ mod tests {
     fn what_is_no_document_is_refused() {
         assert_eq!(route(&delivered("{", &[])), Err(Code::BadJson));
         assert_eq!(route(&delivered("[1]", &[])), Err(Code::NotAnObject));
-        let newer = delivered("{}", &[("weir-format", "2")]);
-        assert_eq!(route(&newer), Err(Code::UnsupportedFormat));
+        let strange = delivered("{}", &[("weir-format", "x")]);
+        assert_eq!(route(&strange), Err(Code::UnsupportedFormat));
     }
 }

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use event::header::{self, Format};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use runtime::{Backoff, Component, Runtime, Shutdown};
 use store::{Store, StoreError};
-use stream::{Batch, Consumer, Start, Stream, StreamError, TopicPartition};
+use stream::{Batch, Consumer, Held, Start, Stream, StreamError, TopicPartition};
 use tokio::time::Instant;
 
 use crate::aside::Aside;
@@ -56,6 +57,8 @@ pub async fn run(
     let stream_health = runtime.health.component("sink");
     let dead_health = runtime.health.component("dead letters");
     dead_health.ready();
+    let format_health = runtime.health.component("sink format");
+    format_health.ready();
     if !prepare(&*store, &store_health, &runtime.shutdown).await? {
         return Ok(());
     }
@@ -94,6 +97,8 @@ pub async fn run(
         context,
         consumer,
         stream_health,
+        held: Held::default(),
+        format_health,
         offsets: Offsets::default(),
         filling: Filling::default(),
         writing: FuturesUnordered::new(),
@@ -186,6 +191,9 @@ struct Sink {
     context: Context,
     consumer: Box<dyn Consumer>,
     stream_health: Component,
+    /// Partitions that wait for a newer version.
+    held: Held,
+    format_health: Component,
     offsets: Offsets,
     filling: Filling,
     writing: FuturesUnordered<BoxFuture<'static, Written>>,
@@ -264,7 +272,15 @@ impl Sink {
         bulk.into_iter().chain(sync).chain(retry).min()
     }
 
-    async fn take(&mut self, batch: Batch, shutdown: &Shutdown) -> anyhow::Result<()> {
+    async fn take(&mut self, mut batch: Batch, shutdown: &Shutdown) -> anyhow::Result<()> {
+        self.held.sift(&mut batch, |record| {
+            let format = record.header(header::FORMAT_NAME);
+            matches!(Format::of(format.map(AsRef::as_ref)), Format::Newer(_))
+        });
+        match self.held.first() {
+            Some(position) => self.format_health.not_ready(&Format::words(&position)),
+            None => self.format_health.ready(),
+        }
         if !batch.revoked.is_empty() {
             let revoked: HashSet<_> = batch.revoked.into_iter().collect();
             let filling = &mut self.filling;
@@ -442,6 +458,7 @@ impl Sink {
         let health = self.stream_health.clone();
         if let Some(consumer) = subscribe(&self.config, &*stream, &health, shutdown).await? {
             self.consumer = consumer;
+            self.held = Held::default();
             self.must_start_over = false;
         }
         Ok(())

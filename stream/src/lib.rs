@@ -8,12 +8,14 @@
 //! - [`error`]: failures, sorted by what the caller does about them
 //! - [`embedded`]: the own segmented log, for one process
 //! - [`kafka`]: an Apache Kafka cluster, for several
+//! - [`held`]: partitions that a reader cannot go on with
 //! - [`murmur2`]: where a key lies
 //! - [`conformance`]: the suite that every back end passes
 
 pub mod conformance;
 pub mod embedded;
 pub mod error;
+pub mod held;
 pub mod kafka;
 pub mod murmur2;
 pub mod record;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use error::{AppendError, StreamError};
+pub use held::Held;
 pub use record::{Delivered, Header, Partition, Position, Record, TopicPartition};
 
 /// A durable ordered log.

@@ -66,6 +66,7 @@ impl Cluster {
             ("WEIR_TOPICS__RAW", format!("{prefix}-raw")),
             ("WEIR_TOPICS__ENRICHED", format!("{prefix}-enriched")),
             ("WEIR_TOPICS__DEAD", format!("{prefix}-dead")),
+            ("WEIR_TOPICS__SALTS", format!("{prefix}-salts")),
             ("WEIR_TOPICS__PARTITIONS", "3".to_owned()),
             ("WEIR_ENRICHER__GROUP", format!("{prefix}-enricher")),
             ("WEIR_SINK__GROUP", format!("{prefix}-sink")),

@@ -2,6 +2,7 @@
 //!
 //! - [`process`]: one process, its start, kill and stop
 //! - [`weir`]: `weir up`, everything in one process
+//! - [`wire`]: bytes to a listener as no client would send them
 //! - [`cluster`]: three processes over a broker and an engine
 //! - [`panels`]: what Kibana would ask
 //! - [`visitors`]: who post one event after another, and what they were told
@@ -11,3 +12,4 @@ pub mod panels;
 pub mod process;
 pub mod visitors;
 pub mod weir;
+pub mod wire;

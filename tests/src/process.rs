@@ -99,6 +99,12 @@ impl Process {
         })
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it without warning and starts it again.
     ///
     /// # Errors

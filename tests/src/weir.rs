@@ -79,6 +79,12 @@ impl Weir {
         Ok((status, self.process.words()))
     }
 
+    /// The process.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// The folder with its data.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {

@@ -39,6 +39,8 @@ async fn posted_event_is_found_enriched() {
     assert_eq!(document["ip_address"], "192.0.2.0", "cut after the look-up");
     assert!(document["geo_country"].is_string(), "{document}");
     assert_eq!(document["props"]["mine"], 1);
+    let id = document["user_domain_id"].as_str().unwrap_or_default();
+    assert_eq!(id.len(), 32, "the hash of the day: {document}");
 }
 
 #[tokio::test]
@@ -191,6 +193,43 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     let explained = say(&["explain", "https://a.example/?utm_source=bing"]);
     assert!(explained.contains("search_engine"), "{explained}");
     assert!(say(&["geo", "lookup", "198.18.0.1"]).contains("geo_country"));
+}
+
+#[tokio::test]
+async fn data_of_a_newer_version_is_refused_with_both_versions_named() {
+    let mut weir = Weir::start().await.unwrap();
+    assert_eq!(
+        weir.post(json!({ "event_type": "a" }).to_string())
+            .await
+            .unwrap(),
+        204
+    );
+    assert!(weir.stop().unwrap().success());
+    let folder = tempfile::tempdir().unwrap();
+    let data = weir.data_dir();
+    let free = [
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--data",
+    ];
+    let up = [&["up"], &free[..], &[data.to_str().unwrap()]].concat();
+    for part in ["log", "store"] {
+        let file = data.join(part).join("format");
+        let own = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, "2\n").unwrap();
+        let (code, error) = refusal(folder.path(), &up);
+        assert_eq!(code, 1, "{error}");
+        let words = format!("{part} format 2, this version reads up to 1");
+        assert!(
+            error.contains("data_dir") && error.contains(&words),
+            "{error}"
+        );
+        std::fs::write(&file, own).unwrap();
+    }
+    weir.kill_and_restart().await.unwrap();
+    assert_eq!(weir.wait_for_documents(1).await.unwrap(), 1);
 }
 
 fn refusal(folder: &Path, arguments: &[&str]) -> (i32, String) {

@@ -25,11 +25,12 @@ impl Banner {
         let settings = &loaded.settings;
         let mut lines = Vec::new();
         if let Some(public) = public {
-            lines.push(("collect", format!("http://{public}{}", plan.gateway.path)));
+            let public = format!("{}://{public}", plan.scheme());
+            lines.push(("collect", format!("{public}{}", plan.gateway.path)));
             if role == Role::All {
-                lines.push(("demo page", format!("http://{public}/")));
+                lines.push(("demo page", format!("{public}/")));
             }
-            let script = format!("http://{public}{}", plan.gateway.script_path);
+            let script = format!("{public}{}", plan.gateway.script_path);
             lines.push(("paste", format!("<script defer src=\"{script}\"></script>")));
         }
         if matches!(role, Role::All | Role::Sink) {

@@ -246,7 +246,7 @@ pub(crate) async fn replay(stream: &dyn Stream, plan: &Plan, step: Step) -> anyh
         whole.for_each(|letter| count(&mut report, letter));
         return Ok(report);
     }
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = plan.client()?;
     let mut records = BTreeMap::<&str, Vec<Record>>::new();
     for letter in whole {
         let topic = match letter.stage {

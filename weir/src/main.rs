@@ -86,8 +86,12 @@ fn command(command: Option<Command>, plan: &Plan) -> anyhow::Result<ExitCode> {
             Some(Command::Topics) => commands::topics::run(plan).await?,
             Some(Command::Setup(setup)) => commands::setup::run(plan, &setup).await?,
             Some(Command::Send { file, url }) => {
-                let url = url.unwrap_or_else(|| plan.collect_url());
-                commands::send::run(&url, file.as_deref()).await?;
+                // Another's gateway gets neither our key nor our trust.
+                let (client, url) = match url {
+                    Some(url) => (reqwest::Client::builder().no_proxy().build()?, url),
+                    None => (plan.client()?, plan.collect_url()),
+                };
+                commands::send::run(&client, &url, file.as_deref()).await?;
             }
             Some(Command::Tail { topic, wanted }) => {
                 let topic = topic.unwrap_or_else(|| plan.enricher.enriched_topic.clone());

@@ -11,7 +11,7 @@ use axum::Router;
 use gateway::spool::Spool;
 use prometheus_client::metrics::gauge::Gauge;
 use runtime::admin::{self, Access};
-use runtime::{Backoff, Runtime, Shutdown, http, telemetry};
+use runtime::{Backoff, Runtime, Shutdown, files, http, telemetry};
 use stream::Stream;
 use stream::embedded::fs::{FileSystem as _, RealFs};
 use tokio::net::TcpListener;
@@ -22,6 +22,9 @@ use crate::config::Loaded;
 use crate::config::units::Size;
 use crate::operate;
 use crate::plan::{Plan, StreamPlan};
+
+/// Connections to the admin listener at a time: some dashboards and a scraper.
+const ADMIN_CONNECTIONS: usize = 256;
 
 /// The stages of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,10 @@ pub(crate) async fn run(
     demo: Option<f64>,
 ) -> anyhow::Result<()> {
     telemetry::init(&plan.log_level, plan.log_format)?;
+    let room = files::connections(files::raise_limit());
+    if demo.is_some() && plan.gateway.certificate.is_some() {
+        bail!("gateway.tls_certificate_file: the fake visitors of --demo speak plain HTTP");
+    }
     let public = match role.has(Role::Gateway) {
         true => Some(bind(plan.gateway_listen, "gateway.listen").await?),
         false => None,
@@ -103,7 +110,8 @@ pub(crate) async fn run(
     let (of_enricher, of_sink, of_admin) = (stage(), stage(), stage());
     let search = match &store {
         Some(store) => {
-            let address = |path: &str| public_address.map(|at| format!("http://{at}{path}"));
+            let address =
+                |path: &str| public_address.map(|at| format!("{}://{at}{path}", plan.scheme()));
             let page = dashboard::Page {
                 index: format!("{}-*", plan.index_prefix),
                 collect: address(&plan.gateway.path).unwrap_or_default(),
@@ -118,6 +126,7 @@ pub(crate) async fn run(
     let token = plan.admin_token.clone();
     let routes = admin::router(&base, Access { token }, search.merge(operate));
     let limits = http::Limits {
+        max_connections: ADMIN_CONNECTIONS.min(room),
         drain: Duration::from_secs(1),
         ..http::Limits::default()
     };
@@ -125,6 +134,8 @@ pub(crate) async fn run(
 
     // Each stage stops the next when it is done; one that fails stops them all.
     let mut of_gateway = plan.gateway.clone();
+    let wanted = of_gateway.limits.max_connections;
+    of_gateway.limits.max_connections = wanted.min(room);
     if role == Role::All {
         of_gateway.demo = Some(format!("http://{private_address}/dashboard"));
     }
@@ -174,7 +185,13 @@ pub(crate) async fn run(
         let (Some(rate), Some(address)) = (demo, public_address) else {
             return Ok(());
         };
-        let url = format!("http://{address}{}", plan.gateway.path);
+        let key = plan.gateway.sources.first();
+        let key = key.map_or(String::new(), |source| {
+            let bytes = source.key.as_bytes();
+            let encoded: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+            format!("?key={encoded}")
+        });
+        let url = format!("http://{address}{}{key}", plan.gateway.path);
         tokio::select! {
             result = loadgen::demo::feed(&url, rate, demo_seed()) => result,
             () = signal.started() => Ok(()),

@@ -309,24 +309,53 @@ async fn missing_geoip_file_names_the_setting() {
 }
 
 #[tokio::test]
-async fn record_of_a_newer_format_is_buried() {
+async fn record_of_a_newer_format_waits_and_its_partition_with_it() {
     let mut bench = Bench::new();
     bench.create_topics().await;
-    let record = Record {
-        value: Bytes::from(good(1)),
-        headers: vec![stream::Header {
-            name: header::FORMAT_NAME.into(),
-            value: Bytes::from_static(b"99"),
-        }],
+    let record = |number: usize, format: &'static str| Record {
+        key: Some("one visitor".into()),
+        value: Bytes::from(good(number)),
+        headers: vec![(header::FORMAT_NAME, Bytes::from_static(format.as_bytes())).into()],
         ..Record::default()
     };
-    bench
-        .stream
-        .append("raw-web-events", vec![record])
-        .await
-        .unwrap();
+    let stream = bench.stream.clone();
+    let append = |records| stream.append("raw-web-events", records);
+    let first = vec![record(1, "1"), record(2, "99"), record(3, "1")];
+    append(first).await.unwrap();
+    append(vec![record(4, "nonsense")]).await.unwrap();
     let task = bench.start();
-    let dead = bench.read("dead-web-events", 1).await;
-    assert_eq!(dead[0].header(header::CODE).unwrap(), "unsupported_format");
+    eventually(async || bench.reason("enricher format").is_some()).await;
+    let reason = bench.reason("enricher format").unwrap();
+    assert!(reason.contains("raw-web-events-"), "{reason}");
+    assert!(reason.contains("newer format"), "{reason}");
+    // The other partitions go on.
+    for number in 10..20 {
+        bench
+            .send(&format!("visitor {number}"), &good(number))
+            .await;
+    }
+    eventually(async || {
+        let enriched = bench.read("enriched-web-events", 2).await;
+        enriched.iter().any(|record| {
+            let text = String::from_utf8_lossy(&record.value);
+            (10..20).any(|number| text.contains(&format!("\"id-{number}\"")))
+        })
+    })
+    .await;
     bench.stop(task).await;
+    // A stage that knows the format would go on where this one stands: nothing is committed or
+    // refused from there on.
+    let enriched = bench.read("enriched-web-events", 2).await;
+    let holds = |id: &str| {
+        let text = format!("\"{id}\"");
+        let find = |record: &Record| String::from_utf8_lossy(&record.value).contains(&text);
+        enriched.iter().any(find)
+    };
+    assert!(holds("id-1") && !holds("id-2") && !holds("id-3") && !holds("id-4"));
+    let dead = bench.stream.describe(&["dead-web-events"]).await.unwrap();
+    let offsets = dead.into_iter().flatten().flat_map(|topic| topic.offsets);
+    assert!(
+        offsets.into_iter().all(|(_, next)| next == 0),
+        "no dead letter"
+    );
 }

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::*;
 
@@ -56,6 +57,47 @@ async fn silent_and_half_spoken_clients_are_closed_at_the_header_deadline() {
         exchange(&server, bytes).await;
         assert!(since.elapsed() >= Duration::from_millis(250));
     }
+}
+
+#[tokio::test]
+async fn connection_is_kept_for_its_next_request_longer_than_a_head_may_take() {
+    let server = start(Limits {
+        idle_timeout: Duration::from_secs(3),
+        ..short()
+    })
+    .await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut answer = vec![0; 1_000];
+    let since = Instant::now();
+    for _ in 0..2 {
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let read = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    // A head that begins after a pause has its own deadline.
+    stream.write_all(b"GET").await.unwrap();
+    assert_eq!(stream.read(&mut answer).await.unwrap_or(0), 0, "closed");
+    assert!(since.elapsed() < Duration::from_secs(3));
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    drop(idle);
+}
+
+#[tokio::test]
+async fn client_that_does_not_read_its_answers_is_closed() {
+    let server = start(Limits {
+        write_timeout: Duration::from_millis(300),
+        ..short()
+    })
+    .await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10_000);
+    let send = async { while stream.write_all(&requests).await.is_ok() {} };
+    let ended = tokio::time::timeout(Duration::from_secs(20), send).await;
+    assert!(ended.is_ok(), "the server goes on taking requests");
 }
 
 #[tokio::test]

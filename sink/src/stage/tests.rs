@@ -117,3 +117,66 @@ async fn what_a_failed_sync_lost_is_written_again() {
     ended.unwrap();
     assert_eq!(count(&*store).await, 50);
 }
+
+#[tokio::test]
+async fn record_of_a_newer_format_waits_and_its_partition_with_it() {
+    let folder = TempDir::new().unwrap();
+    let log = log(&folder.path().join("log")).await;
+    let store = EmbeddedStore::open(&folder.path().join("store"), "web-events").unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    let of_format = |id: &str, format: &'static str| {
+        let mut record = enriched(id);
+        record.key = Some("one visitor".into());
+        let format = (event::header::FORMAT_NAME, format.into());
+        record.headers.push(Header::from(format));
+        record
+    };
+    let records = vec![
+        of_format("a", "1"),
+        of_format("b", "2"),
+        of_format("c", "1"),
+    ];
+    log.append("enriched-web-events", records).await.unwrap();
+    let config = Config {
+        linger: Duration::from_millis(10),
+        sync_interval: Duration::from_millis(20),
+        ..Config::default()
+    };
+    let runtime = Runtime::default();
+    let sink = run(config, log.clone(), store.clone(), runtime.clone());
+    let watch = async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let reason = || {
+            let report = runtime.health.report();
+            report
+                .into_iter()
+                .find(|(name, _)| *name == "sink format")?
+                .1
+        };
+        while (count(&*store).await < 1 || reason().is_none_or(|r| r == "starting"))
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let words = reason().unwrap_or_default();
+        assert!(words.contains("newer format"), "{words}");
+        runtime.shutdown.start();
+    };
+    let (ended, ()) = tokio::join!(sink, watch);
+    ended.unwrap();
+    assert_eq!(count(&*store).await, 1);
+    let dead = log.describe(&["dead-web-events"]).await.unwrap();
+    let offsets = dead.into_iter().flatten().flat_map(|topic| topic.offsets);
+    assert!(
+        offsets.into_iter().all(|(_, next)| next == 0),
+        "no dead letter"
+    );
+    // The place of the first record that waits is where the next version begins.
+    let group = Start::Group(Config::default().group);
+    let mut next = log
+        .subscribe(&["enriched-web-events"], group)
+        .await
+        .unwrap();
+    let batch = next.poll(10, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(batch.records.len(), 2);
+}

@@ -534,4 +534,6 @@ fn storage(error: &io::Error) -> StreamError {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

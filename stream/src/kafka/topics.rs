@@ -37,6 +37,11 @@ async fn create_one(
     let copies = spec.replication_factor.map_or(-1, count);
     let min_insync = spec.min_insync_replicas.map(|number| number.to_string());
     let retention = spec.retention.map(|time| time.as_millis().to_string());
+    // A broker deletes whole segments, and never the one it writes: they must be shorter than what
+    // they are kept for.
+    let segment = spec
+        .retention
+        .map(|time| (time.as_millis() / 6).to_string());
     let mut topic = NewTopic::new(
         &spec.name,
         count(spec.partitions),
@@ -47,6 +52,9 @@ async fn create_one(
     }
     if let Some(millis) = &retention {
         topic = topic.set("retention.ms", millis);
+    }
+    if let Some(millis) = &segment {
+        topic = topic.set("segment.ms", millis);
     }
     let timing = AdminOptions::new()
         .request_timeout(Some(REQUEST_TIMEOUT))

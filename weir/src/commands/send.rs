@@ -12,8 +12,11 @@ const MAX_BODY_BYTES: usize = 512 << 10;
 const MAX_EVENTS: usize = 1_000;
 
 /// Sends and tells what the gateway answered.
-pub(crate) async fn run(url: &str, file: Option<&Path>) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
+pub(crate) async fn run(
+    client: &reqwest::Client,
+    url: &str,
+    file: Option<&Path>,
+) -> anyhow::Result<()> {
     let Some(file) = file else {
         let id = uuid::Uuid::now_v7().to_string();
         let event = json!({
@@ -22,7 +25,7 @@ pub(crate) async fn run(url: &str, file: Option<&Path>) -> anyhow::Result<()> {
             "event_timestamp": jiff::Timestamp::now().to_string(),
             "page_url": "https://example.org/?utm_source=weir&utm_medium=test",
         });
-        post(&client, url, event.to_string()).await?;
+        post(client, url, event.to_string()).await?;
         println!("accepted: event_id {id}");
         return Ok(());
     };
@@ -33,7 +36,7 @@ pub(crate) async fn run(url: &str, file: Option<&Path>) -> anyhow::Result<()> {
     let (mut sent, mut body, mut events) = (0, String::new(), 0);
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         if events == MAX_EVENTS || body.len() + line.len() > MAX_BODY_BYTES {
-            post(&client, url, std::mem::take(&mut body)).await?;
+            post(client, url, std::mem::take(&mut body)).await?;
             sent += std::mem::take(&mut events);
         }
         body.push_str(line);
@@ -41,7 +44,7 @@ pub(crate) async fn run(url: &str, file: Option<&Path>) -> anyhow::Result<()> {
         events += 1;
     }
     if events > 0 {
-        post(&client, url, body).await?;
+        post(client, url, body).await?;
         sent += events;
     }
     println!("sent: {sent} events");

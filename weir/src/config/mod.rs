@@ -20,8 +20,13 @@ pub(crate) const DEFAULT: &str = include_str!("default.toml");
 /// The table whose keys are not ours.
 const OPEN_TABLE: &str = "kafka.properties";
 
-/// The table whose tables the user names.
-const NAMED_TABLES: &str = "enricher.lookup";
+/// The table whose tables the user names, each with keys of its own choice.
+const OPEN_TABLES: &str = "enricher.lookup";
+
+/// The table of tables whose names are not ours, and what each of them has.
+const NAMED_TABLES: &str = "sources";
+const NAMED_TABLE: &str =
+    "key = ''\nkey_file = ''\norigins = []\nrate_limit = 'off'\nevent_types = []";
 
 /// The effective configuration and where each value came from.
 #[derive(Debug, Clone)]
@@ -136,6 +141,11 @@ fn merge(base: &mut Table, over: &Table, path: &str, tell: &mut impl FnMut(&str,
         };
         match (base.get_mut(name), value) {
             (Some(Value::Table(base)), Value::Table(over)) => merge(base, over, &key, tell),
+            (None, Value::Table(over)) if path == NAMED_TABLES => {
+                let mut named = named_table();
+                merge(&mut named, over, &key, tell);
+                base.insert(name.clone(), Value::Table(named));
+            }
             (Some(place), value) => {
                 *place = value.clone();
                 tell(&key, true);
@@ -144,7 +154,7 @@ fn merge(base: &mut Table, over: &Table, path: &str, tell: &mut impl FnMut(&str,
                 base.insert(name.clone(), value.clone());
                 tell(&key, true);
             }
-            (None, value) if path == NAMED_TABLES && value.is_table() => {
+            (None, value) if path == OPEN_TABLES && value.is_table() => {
                 base.insert(name.clone(), value.clone());
                 tell(&key, true);
             }
@@ -153,11 +163,24 @@ fn merge(base: &mut Table, over: &Table, path: &str, tell: &mut impl FnMut(&str,
     }
 }
 
+fn named_table() -> Table {
+    NAMED_TABLE.parse().expect("plain TOML")
+}
+
 /// Sets a dotted key from text, in the type that the default has. `Err(None)` for an unknown key.
 fn set(table: &mut Table, key: &str, text: &str) -> Result<(), Option<String>> {
     let mut place = table;
     let mut parts: Vec<&str> = key.split('.').collect();
     let name = parts.pop().ok_or(None)?;
+    if let [NAMED_TABLES, named] = parts[..]
+        && named_table().contains_key(name)
+    {
+        let tables = place.get_mut(NAMED_TABLES).and_then(Value::as_table_mut);
+        let tables = tables.ok_or(None)?;
+        tables
+            .entry(named)
+            .or_insert_with(|| Value::Table(named_table()));
+    }
     for part in parts {
         place = place
             .get_mut(part)
@@ -237,15 +260,9 @@ fn write_table(table: &Table, path: &str, loaded: &Loaded, out: &mut String) {
         } else {
             format!("{path}.{name}")
         };
-        let is_secret = [
-            "token",
-            "password",
-            "api_key",
-            "pseudonym_key",
-            "license_key",
-        ]
-        .iter()
-        .any(|secret| name.ends_with(secret));
+        let is_secret = ["token", "password", "key"]
+            .iter()
+            .any(|secret| name.ends_with(secret));
         let is_set = value.as_str().is_some_and(|text| !text.is_empty());
         let shown = if is_secret && is_set {
             "\"***\"".to_owned()
@@ -272,5 +289,7 @@ fn write_table(table: &Table, path: &str, loaded: &Loaded, out: &mut String) {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) sink: Sink,
     /// The embedded log.
     pub(crate) embedded: Embedded,
+    /// Who may send, by write key; the names are the operator's.
+    pub(crate) sources: BTreeMap<String, Source>,
     /// What is kept of people.
     pub(crate) privacy: Privacy,
     /// Where `weir geo fetch` downloads from.
@@ -63,10 +65,29 @@ pub(crate) struct Gateway {
     pub(crate) max_events: usize,
     pub(crate) max_event_bytes: Size,
     pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) forwarded_header: String,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) spool_max_bytes: Size,
     pub(crate) spool_max_age: Span,
     pub(crate) spool_after: Span,
+    pub(crate) rate_limit: String,
+    pub(crate) max_connections: usize,
+    pub(crate) header_timeout: Span,
+    pub(crate) body_timeout: Span,
+    pub(crate) idle_timeout: Span,
+    pub(crate) tls_certificate_file: String,
+    pub(crate) tls_key_file: String,
+}
+
+/// `[sources.NAME]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    pub(crate) key: String,
+    pub(crate) key_file: String,
+    pub(crate) origins: Vec<String>,
+    pub(crate) rate_limit: String,
+    pub(crate) event_types: Vec<String>,
 }
 
 /// `[admin]`.
@@ -86,6 +107,7 @@ pub(crate) struct Topics {
     pub(crate) enriched: String,
     pub(crate) dead: String,
     pub(crate) bots: String,
+    pub(crate) salts: String,
     pub(crate) partitions: u32,
     pub(crate) replication_factor: u32,
     pub(crate) min_insync_replicas: u32,
@@ -167,6 +189,8 @@ pub(crate) struct Embedded {
 pub(crate) struct Privacy {
     pub(crate) ip: String,
     pub(crate) gpc: String,
+    pub(crate) visitor_id: String,
+    pub(crate) cookie_domain: String,
     pub(crate) query: String,
     pub(crate) query_allow: Vec<String>,
     pub(crate) query_deny: Vec<String>,

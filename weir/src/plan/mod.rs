@@ -4,9 +4,11 @@
 //! - `spool`: the gateway's spool and its deadlines
 //! - `cluster`: how to reach brokers and nodes
 //! - `enrichment`: what the enricher takes
+//! - `edge`: who may send to the gateway, how much, and what they are known by
 
 mod checks;
 mod cluster;
+mod edge;
 mod enrichment;
 mod spool;
 
@@ -15,6 +17,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use event::Gpc;
+use gateway::config::{SALT_RETENTION, SaltPlace};
+use reqwest::header::{HeaderMap, HeaderValue};
 use runtime::telemetry;
 use store::elasticsearch::Options as Elasticsearch;
 use stream::TopicSpec;
@@ -91,7 +95,32 @@ impl Plan {
         if address.ip().is_unspecified() {
             address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
         }
-        format!("http://{address}{}", self.gateway.path)
+        format!("{}://{address}{}", self.scheme(), self.gateway.path)
+    }
+
+    /// What the gateway speaks.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.gateway.certificate {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
+    /// A client of this configuration's gateway, which it reaches on the same machine: with the key
+    /// of the first source, and without asking for whom the certificate is.
+    pub(crate) fn client(&self) -> anyhow::Result<reqwest::Client> {
+        let mut headers = HeaderMap::new();
+        if let Some(source) = self.gateway.sources.first() {
+            let mut key = HeaderValue::from_str(&source.key)?;
+            key.set_sensitive(true);
+            headers.insert("x-weir-key", key);
+        }
+        let is_local = self.gateway_listen.ip().is_loopback();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .default_headers(headers)
+            .danger_accept_invalid_certs(is_local);
+        Ok(client.build()?)
     }
 
     fn read(s: &Settings, checks: &mut Checks) -> Option<Self> {
@@ -114,23 +143,18 @@ impl Plan {
                 .0
                 .push("admin.listen: an address that is not loopback needs admin.token".into());
         }
-        let proxies: Vec<_> = s
-            .gateway
-            .trusted_proxies
-            .iter()
-            .filter_map(|text| {
-                let words = |_| format!("\"{text}\" is no network such as 10.0.0.0/8");
-                checks.take("gateway.trusted_proxies", text.parse().map_err(words))
-            })
-            .collect();
-        if !s.gateway.path.starts_with('/') || s.gateway.path.contains(['{', '}', '*', '?', '#']) {
-            checks
-                .0
-                .push(format!("gateway.path: \"{}\" is no path", s.gateway.path));
+        let is_path = |path: &str| {
+            let taken = ["/", "/livez", "/readyz", "/robots.txt", "/shop.js"];
+            path.starts_with('/')
+                && !path.contains(['{', '}', '*', '?', '#'])
+                && !taken.contains(&path)
+        };
+        if !is_path(&s.gateway.path) {
+            let words = format!("\"{}\" is no path, or taken", s.gateway.path);
+            checks.0.push(format!("gateway.path: {words}"));
         }
         let script = &s.gateway.script_path;
-        let is_path = script.starts_with('/') && !script.contains(['{', '}', '*', '?', '#']);
-        if !is_path || !script.ends_with(".js") || *script == s.gateway.path {
+        if !is_path(script) || !script.ends_with(".js") || *script == s.gateway.path {
             let words = "a path of its own that ends in .js is wanted";
             checks.0.push(format!("gateway.script_path: {words}"));
         }
@@ -168,6 +192,7 @@ impl Plan {
         let spool = spool::options(s, stream.as_ref(), durability.unwrap_or_default(), checks);
         let store = cluster::store(s, checks);
         let kibana = cluster::kibana(s, checks);
+        let edge = edge::edge(s, data_dir.as_deref(), is_kafka, checks);
         let grace = s.shutdown_grace.0;
         // Each stage gets its share, for they stop one after another.
         let share = grace / 3;
@@ -186,6 +211,14 @@ impl Plan {
             min_insync_replicas: brokers_own(s.topics.min_insync_replicas),
             retention: None,
         };
+        let salts = match edge.as_ref().and_then(|edge| edge.salts.as_ref()) {
+            Some(SaltPlace::Topic(name)) => Some(TopicSpec {
+                partitions: 1,
+                retention: Some(SALT_RETENTION),
+                ..topic(name)
+            }),
+            _ => None,
+        };
         Some(Self {
             data_dir: data_dir?,
             stream: stream?,
@@ -195,6 +228,7 @@ impl Plan {
                 .into_iter()
                 .chain((s.enricher.bots == "route").then_some(&s.topics.bots))
                 .map(topic)
+                .chain(salts)
                 .collect(),
             gateway: gateway::Config {
                 path: s.gateway.path.clone(),
@@ -206,13 +240,11 @@ impl Plan {
                 max_events: s.gateway.max_events,
                 max_event_bytes: size(s.gateway.max_event_bytes),
                 max_event_age: s.max_event_age.0,
-                trusted_proxies: proxies,
-                allowed_origins: s.gateway.allowed_origins.clone(),
                 gpc: gpc?,
                 grace: share,
                 append_timeout: spool::REQUEST_DEADLINE,
                 fails_fast: is_kafka && spool.is_none(),
-                ..gateway::Config::default()
+                ..edge?
             },
             gateway_listen: gateway_listen?,
             spool,

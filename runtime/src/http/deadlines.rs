@@ -1,0 +1,180 @@
+//! A connection's bytes under deadlines, so that no client holds a place by doing nothing.
+//!
+//! Hyper knows one deadline, from the wait for a request to the end of its head. Clients and
+//! proxies keep a connection for the next request far longer than a head may take, and a client
+//! that does not read its answers must end too, so the deadlines are kept here, below hyper. While a
+//! request is being answered nothing is timed here: its body and its work have deadlines of their
+//! own.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Limits;
+
+/// Counts the beginnings and ends of answers of one connection: odd while a request is answered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answers(Arc<AtomicUsize>);
+
+impl Answers {
+    /// Notes that an answer begins or ends.
+    pub(super) fn step(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What the connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// The rest of a request's head.
+    Head,
+    /// The next request.
+    Request,
+    /// An answer of ours.
+    Answer,
+}
+
+/// A stream that fails with [`io::ErrorKind::TimedOut`] when the other side is too slow.
+pub(super) struct Timed<S> {
+    stream: S,
+    answers: Answers,
+    /// The count of `answers` at the last read.
+    seen: usize,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    write_timeout: Duration,
+    waiting: Waiting,
+    read_by: Instant,
+    /// When what is being written must be out; `None` while nothing waits.
+    written_by: Option<Instant>,
+    /// One timer for both, set anew only when it fires or is too late: a busy connection does not
+    /// touch it at every request.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<S> Timed<S> {
+    /// A fresh connection: its first head is awaited from this moment on.
+    pub(super) fn new(stream: S, limits: &Limits, answers: Answers) -> Self {
+        let read_by = Instant::now() + limits.header_timeout;
+        Self {
+            stream,
+            answers,
+            seen: 0,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            write_timeout: limits.write_timeout,
+            waiting: Waiting::Head,
+            read_by,
+            written_by: None,
+            timer: Box::pin(sleep_until(read_by)),
+        }
+    }
+
+    /// Ready once `deadline` is over.
+    fn poll_deadline(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.deadline() > deadline {
+            self.timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+
+    /// Passes on what a write came to; one that waits too long fails.
+    fn timed<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            return written;
+        }
+        let write_timeout = self.write_timeout;
+        let deadline = *self
+            .written_by
+            .get_or_insert_with(|| Instant::now() + write_timeout);
+        ready!(self.poll_deadline(deadline, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let answers = this.answers.0.load(Ordering::Relaxed);
+        if answers != this.seen {
+            this.seen = answers;
+            this.waiting = Waiting::Answer;
+        }
+        if answers % 2 == 1 {
+            return read;
+        }
+        if read.is_ready() {
+            if this.waiting != Waiting::Head {
+                this.waiting = Waiting::Head;
+                this.read_by = Instant::now() + this.header_timeout;
+            }
+            return read;
+        }
+        if this.waiting == Waiting::Answer {
+            this.waiting = Waiting::Request;
+            this.read_by = Instant::now() + this.idle_timeout;
+        }
+        ready!(this.poll_deadline(this.read_by, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.timed(written, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.timed(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            // Hyper flushes when it has written all it had: a client that takes a byte now and
+            // then has not gained time by it.
+            self.written_by = None;
+        }
+        self.timed(flushed, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.timed(closed, cx)
+    }
+}
