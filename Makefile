@@ -15,6 +15,7 @@ chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 
 ua-report: ## print how often channels, agents and bots are right (needs Node 20)
 	enricher/rules/report
+
 fuzz: ## feed every reader of untrusted bytes with mutations for WEIR_FUZZ_SECONDS (60) each
 	cargo build --workspace --tests --locked
 	WEIR_FUZZ_SECONDS=$${WEIR_FUZZ_SECONDS:-60} cargo test --workspace --lib --bins --locked fuzz:: -- --test-threads 2 --nocapture

@@ -13,7 +13,7 @@ pub(crate) fn mend(json: &[u8]) -> Option<Vec<u8>> {
         }
         match unit(json, at) {
             Some(0xd800..=0xdbff) if matches!(unit(json, at + 6), Some(0xdc00..=0xdfff)) => {
-                at += 12
+                at += 12;
             }
             Some(0xd800..=0xdfff) => {
                 mended[at + 2..at + 6].copy_from_slice(b"fffd");

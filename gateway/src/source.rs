@@ -6,7 +6,7 @@
 //! page: there it tells sources apart, and the list of origins and the rate protect it. The `site`
 //! that the snippet sends is no key.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 
@@ -113,7 +113,7 @@ fn key(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
             .eq_ignore_ascii_case("bearer")
             .then(|| key.trim().as_bytes())
     });
-    let own = || headers.get("x-weir-key").map(|value| value.as_bytes());
+    let own = || headers.get("x-weir-key").map(HeaderValue::as_bytes);
     if let Some(key) = bearer.or_else(own) {
         return Some(key.to_vec());
     }

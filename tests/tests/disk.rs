@@ -16,7 +16,7 @@ struct Faults(TempDir);
 
 impl Faults {
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = TempDir::new().expect("a folder");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/disk.c");
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]);
@@ -36,7 +36,7 @@ impl Faults {
                 .env("DISK_FAULT", &switch)
                 .env("DISK_FAULT_FOLDER", data);
         };
-        Weir::start_with(put_below).await.unwrap()
+        Weir::start_with(put_below).await.expect("it starts")
     }
 
     fn switch(&self) -> PathBuf {
@@ -44,11 +44,11 @@ impl Faults {
     }
 
     fn begin(&self, letter: &str) {
-        std::fs::write(self.switch(), letter).unwrap();
+        std::fs::write(self.switch(), letter).expect("the switch is set");
     }
 
     fn end(&self) {
-        std::fs::remove_file(self.switch()).unwrap();
+        std::fs::remove_file(self.switch()).expect("the switch was set");
     }
 }
 
@@ -58,7 +58,7 @@ async fn post_until(weir: &Weir, prefix: &str, status: u16) -> Vec<String> {
     for n in 0.. {
         let id = format!("{prefix}-{n}");
         let event = json!({ "event_id": id, "event_type": "a" });
-        let answered = weir.post(event.to_string()).await.unwrap();
+        let answered = weir.post(event.to_string()).await.expect("an answer");
         if answered == 204 {
             accepted.push(id);
         }
@@ -75,9 +75,11 @@ async fn post_until(weir: &Weir, prefix: &str, status: u16) -> Vec<String> {
 }
 
 async fn check_each_is_there_once(weir: &Weir, ids: &[String]) {
-    weir.wait_for_documents(ids.len() as u64).await.unwrap();
+    let count = ids.len() as u64;
+    weir.wait_for_documents(count).await.expect("they come");
     let url = format!("http://{}/web-events-*/_search", weir.admin());
-    let copies = copies(&client(), &url, ids).await.unwrap();
+    let copies = copies(&client(), &url, ids).await;
+    let copies = copies.expect("they are counted");
     assert_eq!(copies, vec![1; ids.len()]);
 }
 

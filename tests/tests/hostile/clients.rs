@@ -17,9 +17,10 @@ async fn post(weir: &Weir, headers: &str, event: &serde_json::Value) -> Came {
 
 /// The stored address of each event, by its id.
 async fn addresses(weir: &Weir, count: u64) -> HashMap<String, String> {
-    weir.wait_for_documents(count).await.unwrap();
-    let answer = weir.search(&json!({ "size": 100 })).await.unwrap();
-    let hits = answer["hits"]["hits"].as_array().unwrap();
+    weir.wait_for_documents(count).await.expect("they come");
+    let answer = weir.search(&json!({ "size": 100 })).await;
+    let answer = answer.expect("it is searched");
+    let hits = answer["hits"]["hits"].as_array().expect("hits");
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let pair = |hit: &serde_json::Value| (text(&hit["_id"]), text(&hit["_source"]["ip_address"]));
     hits.iter().map(pair).collect()

@@ -43,11 +43,12 @@ fn client() -> reqwest::Client {
 /// Posts an event; the certificate that the gateway showed.
 async fn shown(url: &str) -> Vec<u8> {
     let event = json!({ "event_type": "a" }).to_string();
-    let answer = client().post(url).body(event).send().await.unwrap();
+    let answer = client().post(url).body(event).send().await;
+    let answer = answer.expect("an answer");
     assert_eq!(answer.status(), 204);
     let info = answer.extensions().get::<reqwest::tls::TlsInfo>();
     info.and_then(|info| info.peer_certificate())
-        .unwrap()
+        .expect("a certificate")
         .to_vec()
 }
 
