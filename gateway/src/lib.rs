@@ -169,11 +169,13 @@ pub async fn run(
             certificate.watch(&shutdown).await;
         }
     };
+    // Ready once they were looked for, found or not: without them events lack an id of ours. The
+    // component is there before the first connection is, which may ask for the readiness.
+    let place = place.map(|place| (place, runtime.health.component("visitor ids")));
     let salts = async {
-        let Some(place) = place else { return };
-        // Ready once they were looked for, found or not: without them events lack an id of ours.
-        let health = runtime.health.component("visitor ids");
-        salts::keep(&place, &*stream, &live, || health.ready(), &shutdown).await;
+        if let Some((place, health)) = &place {
+            salts::keep(place, &*stream, &live, || health.ready(), &shutdown).await;
+        }
     };
     let probing = probe(&*stream, spool.as_deref(), &gateway, &shutdown);
     tokio::join!(serving, keeping, watching, salts, probing);

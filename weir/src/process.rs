@@ -197,8 +197,9 @@ pub(crate) async fn run(
             () = signal.started() => Ok(()),
         }
     };
-    let ((), enricher, sink, watch, (), (), demo) =
-        tokio::join!(gateway, enricher, sink, watch, admin, topics, demo);
+    // The listeners last: their readiness counts the components that the others add at their start.
+    let (enricher, sink, watch, (), demo, (), ()) =
+        tokio::join!(enricher, sink, watch, topics, demo, gateway, admin);
     if let Some(spool) = spool {
         let closed = spool.close(plan.grace).await;
         closed.context("the spool did not close")?;
