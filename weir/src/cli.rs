@@ -213,7 +213,7 @@ pub(crate) enum GeoCommand {
         /// Where it is put [default: geo/EDITION.mmdb in the data folder].
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
-        /// Where it is fetched from, instead of what [geo] says: mmdb, mmdb.gz or tar.gz.
+        /// Where it is fetched from, instead of what `[geo]` says: mmdb, mmdb.gz or tar.gz.
         #[arg(long)]
         url: Option<String>,
     },
