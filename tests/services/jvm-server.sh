@@ -33,8 +33,10 @@ free_port() {
 }
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# A pid that the system gave to another program since is not ours.
-running() { [ -s "$dir/pid" ] && grep -qsaF "$dir" "/proc/$(cat "$dir/pid")/cmdline"; }
+# A pid that the system gave to another program since is not ours. A process has no command line for
+# a moment while it becomes another program, so a second look is taken.
+running() { is_ours || { sleep 0.5 && is_ours; }; }
+is_ours() { [ -s "$dir/pid" ] && grep -qsaF "$dir" "/proc/$(cat "$dir/pid")/cmdline"; }
 
 # request PATH: GET from the server that was started in $dir.
 request() {
