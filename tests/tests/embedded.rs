@@ -288,3 +288,15 @@ async fn what_is_wrong_at_the_start_is_named_in_one_line() {
         error.contains("weir.toml:2: unknown key gateway.listne, did you mean gateway.listen?")
     );
 }
+
+#[test]
+fn output_without_a_reader_ends_quietly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = process::weir();
+    let child = command.args(["config", "default"]).stdout(writer);
+    let child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*error), (Some(141), ""));
+}

@@ -37,6 +37,7 @@ use process::Role;
 const CONFIGURATION: u8 = 78;
 
 fn main() -> ExitCode {
+    commands::terminal::end_with_the_reader();
     let cli = Cli::parse();
     if let Some(Command::Config(ConfigCommand::Default)) = cli.command {
         print!("{}", config::DEFAULT);

@@ -10,7 +10,7 @@
 //! - [`explain`]: what each enrichment says, and why
 //! - [`geo`]: GeoIP files, fetched
 //! - [`reach`]: the stream, or the process that holds it
-//! - [`terminal`]: hostile text as text
+//! - [`terminal`]: hostile text as text, and pipes that close
 
 pub(crate) mod check;
 pub(crate) mod dlq;

@@ -1,6 +1,9 @@
-//! Hostile text as text: what events carry must not steer the terminal.
+//! Output to a terminal or a pipe: what events carry must not steer the one, and the other may close.
 
 use std::fmt::Write as _;
+
+/// Exit status of a program that was ended by SIGPIPE, as a shell reports it.
+const BROKEN_PIPE: i32 = 141;
 
 /// Shows control and direction characters escaped, and cuts at `max_chars`.
 pub(crate) fn safe(text: &str, max_chars: usize) -> String {
@@ -19,6 +22,22 @@ pub(crate) fn safe(text: &str, max_chars: usize) -> String {
         }
     }
     out
+}
+
+/// Lets the process end quietly, with the status of a broken pipe, when nobody reads what it prints
+/// any more (`weir dlq list | head`). The standard library panics then.
+pub(crate) fn end_with_the_reader() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let words = panic.payload().downcast_ref::<String>();
+        let has_no_reader = |words: &String| {
+            words.starts_with("failed printing to stdout") && words.contains("Broken pipe")
+        };
+        if words.is_some_and(has_no_reader) {
+            std::process::exit(BROKEN_PIPE);
+        }
+        report(panic);
+    }));
 }
 
 #[cfg(test)]
