@@ -155,16 +155,16 @@ impl Options {
         config
     }
 
-    pub(super) fn properties_for_producer(&self) -> Properties {
+    /// For a producer that gives up on a record `patience` after it came.
+    pub(super) fn properties_for_producer(&self, patience: Duration) -> Properties {
         let mut config = self.common();
-        let timeout = self.delivery_timeout();
         // An unknown topic is told before the delivery times out.
-        let unknown = (timeout / 2).min(Duration::from_secs(10));
+        let unknown = (patience / 2).min(Duration::from_secs(10));
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
-            .set("message.timeout.ms", timeout.as_millis().to_string())
+            .set("message.timeout.ms", patience.as_millis().to_string())
             .set(
                 "topic.metadata.propagation.max.ms",
                 unknown.as_millis().to_string(),
@@ -177,7 +177,16 @@ impl Options {
             // The cap on what waits for acknowledgement; over it appends are refused.
             .set("queue.buffering.max.kbytes", "65536")
             .set("queue.buffering.max.messages", "500000");
-        Properties::new(config, &self.properties, Role::Producer)
+        let mut properties = Properties::new(config, &self.properties, Role::Producer);
+        if self.message_timeout().is_some() {
+            // It is in `patience`, which is longer while the producer finds its way.
+            for name in DELIVERY_PROPERTIES {
+                properties.0.remove(name);
+            }
+            let millis = patience.as_millis().to_string();
+            properties.0.set("message.timeout.ms", millis);
+        }
+        properties
     }
 
     pub(super) fn properties_for_consumer(&self, group: &str) -> Properties {
@@ -224,7 +233,7 @@ impl Options {
             }
         }
         let native = |properties: Properties| properties.0.create_native_config().map(|_| ());
-        native(self.properties_for_producer())
+        native(self.properties_for_producer(self.delivery_timeout()))
             .and_then(|()| native(self.properties_for_consumer("check")))
             .map_err(|error| error.to_string())
     }
@@ -345,7 +354,7 @@ mod tests {
         let mut options = Options::new("127.0.0.1:1");
         options.username = Some("app".into());
         let protocol = |options: &Options| {
-            let config = options.properties_for_producer().0;
+            let config = options.properties_for_producer(DELIVERY_TIMEOUT).0;
             config.get("security.protocol").map(str::to_owned)
         };
         assert_eq!(protocol(&options).as_deref(), Some("sasl_ssl"));

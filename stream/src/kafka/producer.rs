@@ -10,6 +10,10 @@
 //! thrown away, and the next call gets a producer made anew. So a wedged producer costs a timeout
 //! and no restart, and nothing is delivered late behind what its caller has appended again since:
 //! callers who do so in order keep their order.
+//!
+//! A producer needs its time before the first record: it connects, and asks for its id again only
+//! every half second. So one that never had an acknowledgement is followed by one with twice the
+//! patience, and a short delivery timeout cannot replace producers for ever before any is ready.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,7 +29,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use tokio::sync::oneshot;
 
 use super::client::{self, Trouble};
-use super::options::{MAX_RECORD_BYTES, Options};
+use super::options::{DELIVERY_TIMEOUT, MAX_RECORD_BYTES, Options};
 use crate::{AppendError, Record, StreamError};
 
 /// Longest wait between two looks at the oldest call; shutdown waits for it too.
@@ -44,6 +48,8 @@ pub(super) struct Producer {
 /// One librdkafka producer and the thread that serves its reports.
 struct Generation {
     native: Arc<Native>,
+    /// How long its calls wait until it has had its first acknowledgement.
+    patience: Duration,
     is_stopped: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -65,6 +71,7 @@ pub(super) struct Reports {
     trouble: Trouble,
     /// Set once, when nothing that waits can be trusted to be delivered in order.
     is_broken: AtomicBool,
+    has_delivered: AtomicBool,
     /// The calls that wait, the oldest first, and some that have their answer.
     waiting: Mutex<VecDeque<Arc<Ticket>>>,
 }
@@ -97,8 +104,13 @@ impl ProducerContext for Reports {
                 Some(self.explain(code, rdkafka::Message::topic(message), error))
             }
         };
-        if failure.is_none() && self.trouble.last().is_some() {
-            self.trouble.clear();
+        if failure.is_none() {
+            if !self.has_delivered.load(Ordering::Relaxed) {
+                self.has_delivered.store(true, Ordering::Relaxed);
+            }
+            if self.trouble.last().is_some() {
+                self.trouble.clear();
+            }
         }
         ticket.report(1, failure);
     }
@@ -139,8 +151,13 @@ impl Reports {
         waiting.push_back(ticket.clone());
     }
 
-    /// Gives up when the producer broke, or the oldest call has waited for `timeout`.
-    fn watch(&self, native: &Native, timeout: Duration) {
+    /// Gives up when the producer broke, or the oldest call has waited for `timeout`, or for
+    /// `patience` before the first acknowledgement.
+    fn watch(&self, native: &Native, timeout: Duration, patience: Duration) {
+        let limit = match self.has_delivered.load(Ordering::Relaxed) {
+            true => timeout,
+            false => patience,
+        };
         let oldest = {
             let mut waiting = self.waiting();
             while waiting.front().is_some_and(|oldest| oldest.is_settled()) {
@@ -150,10 +167,10 @@ impl Reports {
         };
         if self.is_broken() {
             self.give_up(native, "the kafka producer broke");
-        } else if let Some(age) = oldest.filter(|age| *age >= timeout) {
+        } else if let Some(age) = oldest.filter(|age| *age >= limit) {
             let reason = match self.trouble.last() {
                 Some(StreamError::Unavailable(words) | StreamError::Configuration(words)) => words,
-                _ => format!("no acknowledgement within {timeout:?}"),
+                _ => format!("no acknowledgement within {limit:?}"),
             };
             tracing::warn!(reason, ?age, "kafka does not acknowledge");
             self.give_up(native, &reason);
@@ -211,7 +228,7 @@ impl Producer {
     pub(super) fn new(options: &Options) -> Result<Self, StreamError> {
         Ok(Self {
             options: options.clone(),
-            generation: Mutex::new(Generation::start(options)?),
+            generation: Mutex::new(Generation::start(options, options.delivery_timeout())?),
         })
     }
 
@@ -295,7 +312,9 @@ impl Producer {
     fn native(&self) -> Result<Arc<Native>, StreamError> {
         let mut generation = self.generation();
         if generation.native.context().is_broken() {
-            let mut old = std::mem::replace(&mut *generation, Generation::start(&self.options)?);
+            let patience = generation.patience_of_next(self.options.delivery_timeout());
+            let next = Generation::start(&self.options, patience)?;
+            let mut old = std::mem::replace(&mut *generation, next);
             // Its thread fails what waits, and ends.
             old.is_stopped.store(true, Ordering::Release);
             old.thread.take();
@@ -317,9 +336,9 @@ impl Drop for Producer {
 }
 
 impl Generation {
-    fn start(options: &Options) -> Result<Self, StreamError> {
+    fn start(options: &Options, patience: Duration) -> Result<Self, StreamError> {
         let native: Native = options
-            .properties_for_producer()
+            .properties_for_producer(patience)
             .client(Reports::default())?;
         let native = Arc::new(native);
         let is_stopped = Arc::new(AtomicBool::new(false));
@@ -327,19 +346,28 @@ impl Generation {
         let timeout = options.delivery_timeout();
         let thread = thread::Builder::new()
             .name("kafka-reports".into())
-            .spawn(move || serve(&served, &stopped, timeout))
+            .spawn(move || serve(&served, &stopped, timeout, patience))
             .map_err(|error| StreamError::Storage(format!("no thread for kafka: {error}")))?;
         Ok(Self {
             native,
+            patience,
             is_stopped,
             thread: Some(thread),
         })
+    }
+
+    fn patience_of_next(&self, timeout: Duration) -> Duration {
+        if self.native.context().has_delivered.load(Ordering::Relaxed) {
+            return timeout;
+        }
+        (self.patience * 2).min(DELIVERY_TIMEOUT).max(timeout)
     }
 
     /// Hands out the thread; appends still in the queue go on.
     fn retire(&mut self) -> Self {
         Self {
             native: self.native.clone(),
+            patience: self.patience,
             is_stopped: self.is_stopped.clone(),
             thread: self.thread.take(),
         }
@@ -355,14 +383,14 @@ impl Generation {
 }
 
 /// Serves the delivery reports until told to stop, and those of the last records after that.
-fn serve(native: &Native, is_stopped: &AtomicBool, timeout: Duration) {
+fn serve(native: &Native, is_stopped: &AtomicBool, timeout: Duration, patience: Duration) {
     while !is_stopped.load(Ordering::Acquire) {
         native.poll(POLL);
-        native.context().watch(native, timeout);
+        native.context().watch(native, timeout, patience);
     }
-    let end = Instant::now() + timeout;
+    let end = Instant::now() + timeout.max(patience);
     while native.in_flight_count() > 0 && Instant::now() < end {
-        native.context().watch(native, timeout);
+        native.context().watch(native, timeout, patience);
         native.poll(Duration::from_millis(10));
     }
 }
