@@ -1,37 +1,36 @@
-//! Checks one event and adds what only the gateway knows.
+//! Checks events and adds what only the gateway knows.
 //!
-//! The event stays as it was sent: its members are copied byte for byte behind the gateway's own,
-//! but for those that only Weir may set, those that privacy takes away, and all but the last of
-//! several with one name.
+//! An event stays as it was sent: its members are copied byte for byte behind the gateway's own, but
+//! for those that only Weir may set, those that privacy takes away, and all but the last of several
+//! with one name.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 use bytes::Bytes;
-use event::{Code, FIELDS, Gpc, Origin, index, limits, members, privacy, time};
+use event::{Code, Gpc, index, limits, privacy, time};
 use jiff::Timestamp;
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::batch::Members;
 use crate::config::Config;
+use crate::names::{Copied, Name};
+use crate::scan::{Member, Scanned, Scanner, Value};
 use crate::sender::{Sender, Visitor};
+use crate::splice::Splice;
 use crate::visitor::{self, Traits};
 
-/// Members that clients may not set.
-static RESERVED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
-    let ours = FIELDS.iter().filter(|field| field.origin != Origin::Client);
-    ours.map(|field| field.name).collect()
-});
-
 /// Members that go when the visitor asks for privacy.
-const IDENTIFYING: [&str; 3] = ["user_custom_id", "user_domain_id", "click_id"];
+const IDENTIFYING: [Name; 3] = [Name::UserCustomId, Name::UserDomainId, Name::ClickId];
 
 /// Members that are addresses of pages, which may carry click ids.
-const ADDRESSES: [&str; 2] = ["page_url", "referer_url"];
+const ADDRESSES: [Name; 2] = [Name::PageUrl, Name::RefererUrl];
+
+/// Members of an envelope that an event gets where it has none.
+const SHARED: [Name; 3] = [Name::Site, Name::SentAt, Name::Lib];
+
+/// Bytes that the gateway's own members take, about.
+const OWN_BYTES: usize = 512;
 
 /// An event that is fit for the stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,155 +41,177 @@ pub(crate) struct Admitted {
     pub(crate) is_private: bool,
 }
 
-/// Checks `event` and makes the record of it; `None` for one that privacy drops.
-pub(crate) fn admit(
-    event: &str,
-    shared: &[(&'static str, &RawValue)],
-    sender: &Sender<'_>,
-    config: &Config,
-) -> Result<Option<Admitted>, Code> {
-    let shared_bytes: usize = shared.iter().map(|(_, value)| value.get().len()).sum();
-    if event.len() + shared_bytes > config.max_event_bytes {
-        return Err(Code::EventTooLarge);
-    }
-    let is_deep = |text: &str| depth(text.as_bytes()) > limits::MAX_DEPTH;
-    if is_deep(event) || shared.iter().any(|(_, value)| is_deep(value.get())) {
-        return Err(Code::TooDeep);
-    }
-    let Members(mut members) = serde_json::from_str(event).map_err(|_| Code::NotAnObject)?;
-    members::keep_last(&mut members);
-    let own = |name: &str| {
-        members
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| *value)
-    };
-    let all = |name: &str| own(name).or_else(|| Some(shared.iter().find(|(n, _)| *n == name)?.1));
-    check_type(own("event_type"), sender)?;
-    let client_time = check_age(own("event_timestamp"), sender, config)?;
-
-    let consent = text(all("consent"));
-    let is_denied = consent.is_some_and(|c| c.trim().eq_ignore_ascii_case("denied"));
-    if (sender.gpc || is_denied) && config.gpc == Gpc::Drop {
-        return Ok(None);
-    }
-    // Whatever the header means to the operator, a visitor who said no said no.
-    let anonymize = is_denied || sender.gpc && config.gpc == Gpc::Anonymize;
-    let mut out = Splice::new(event.len() + shared_bytes + 512);
-    out.text("received_at", &time::format(sender.received_at));
-    out.text("collector", &config.collector);
-    if sender.gpc {
-        out.raw("gpc", "true");
-    }
-    if let Some(known) = sender.source {
-        out.text("source_name", &known.source.name);
-    }
-    let mut replaced: Vec<&str> = vec!["hints"];
-    let event_id = write_id(&mut out, own("event_id"), &mut replaced);
-    write_address(
-        &mut out,
-        text(own("ip_address")),
-        sender.address,
-        anonymize,
-        &mut replaced,
-    );
-    let is_absent = |name: &str| own(name).is_none_or(|value| value.get() == "null");
-    for (name, value) in [
-        ("browser_user_agent", &sender.user_agent),
-        ("browser_language", &sender.language),
-    ] {
-        if let Some(value) = value.as_deref().filter(|_| is_absent(name)) {
-            out.text(name, value);
-            replaced.push(name);
-        }
-    }
-    if let Some(hints) = merged_hints(all("hints"), sender) {
-        out.raw("hints", &hints);
-    }
-    for (name, value) in shared
-        .iter()
-        .filter(|(name, _)| *name != "hints" && is_absent(name))
-    {
-        out.raw(name, value.get());
-        replaced.push(name);
-    }
-    let has_none = is_absent("user_domain_id") && !anonymize;
-    let visitor_id = has_none.then(|| {
-        let all_text = |name: &str| text(all(name));
-        visitor_id(sender, client_time, all_text)
-    });
-    let visitor_id = visitor_id.flatten();
-    if let Some(id) = &visitor_id {
-        out.text("user_domain_id", id);
-        replaced.push("user_domain_id");
-    }
-    for (name, value) in &members {
-        let name: &str = name;
-        let goes = RESERVED.contains(name)
-            || replaced.contains(&name)
-            || anonymize && IDENTIFYING.contains(&name);
-        if goes {
-            continue;
-        }
-        let is_address = anonymize && ADDRESSES.contains(&name);
-        let address = text(Some(*value)).filter(|_| is_address);
-        match address.and_then(|address| privacy::blank_click_ids(&address)) {
-            Some(blanked) => out.text(name, &blanked),
-            None => out.raw(name, value.get()),
-        }
-    }
-    let key = match anonymize {
-        true => Uuid::new_v4().to_string(),
-        false => visitor_id
-            .map(Cow::Owned)
-            .or_else(|| text(own("user_domain_id")))
-            .or_else(|| text(own("session_id")))
-            .filter(|id| !id.is_empty() && id.len() <= limits::MAX_EVENT_ID_BYTES)
-            .map_or(event_id, Cow::into_owned),
-    };
-    Ok(Some(Admitted {
-        key: key.into(),
-        value: out.finish(),
-        is_private: anonymize,
-    }))
+/// Admits the events of one request: what they have in common is made once.
+pub(crate) struct Admission<'a> {
+    sender: &'a Sender<'a>,
+    config: &'a Config,
+    shared: &'a [(&'static str, Value<'a>)],
+    shared_bytes: usize,
+    shared_depth: usize,
+    /// The members that every record of the request starts with.
+    opening: Vec<u8>,
+    copied: Copied,
+    out: Splice,
 }
 
-/// The deepest nesting of arrays and objects, by a flat look at the bytes of valid JSON.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
+impl<'a> Admission<'a> {
+    /// For the events of a body of `bytes`, which share some members.
+    pub(crate) fn new(
+        sender: &'a Sender<'a>,
+        config: &'a Config,
+        shared: &'a [(&'static str, Value<'a>)],
+        bytes: usize,
+    ) -> Self {
+        let mut opening = Splice::with_capacity(256);
+        opening.text("received_at", &time::format(sender.received_at));
+        opening.text("collector", &config.collector);
+        if sender.gpc {
+            opening.raw("gpc", "true");
+        }
+        if let Some(known) = sender.source {
+            opening.text("source_name", &known.source.name);
+        }
+        let opening = opening.finish();
+        let depth = |value: &Value<'_>| {
+            let scanned = Scanner::new(value.raw).value(&mut Vec::new());
+            scanned.map_or(0, |scanned| scanned.depth)
+        };
+        Self {
+            sender,
+            config,
+            shared,
+            shared_bytes: shared.iter().map(|(_, value)| value.raw.len()).sum(),
+            shared_depth: shared
+                .iter()
+                .map(|(_, value)| depth(value))
+                .max()
+                .unwrap_or(0),
+            opening: opening[1..opening.len() - 1].to_vec(),
+            copied: Copied::default(),
+            out: Splice::with_capacity(bytes + bytes / 4 + OWN_BYTES),
+        }
+    }
+
+    /// Checks an event and makes the record of it; `None` for one that privacy drops.
+    pub(crate) fn admit(
+        &mut self,
+        event: &Scanned<'_>,
+        members: &[Member<'_>],
+    ) -> Result<Option<Admitted>, Code> {
+        let (sender, config) = (self.sender, self.config);
+        if event.raw.len() + self.shared_bytes > config.max_event_bytes {
+            return Err(Code::EventTooLarge);
+        }
+        if event.depth.max(self.shared_depth) > limits::MAX_DEPTH {
+            return Err(Code::TooDeep);
+        }
+        if !event.is_object {
+            return Err(Code::NotAnObject);
+        }
+        let places = self.copied.sort(members);
+        let (copied, out) = (&mut self.copied, &mut self.out);
+        let own = |name| places.value(members, name);
+        let mut drop = |name| copied.drop(&places, name);
+        check_type(own(Name::EventType), sender)?;
+        let client_time = check_age(own(Name::EventTimestamp), sender, config)?;
+
+        let consent = own(Name::Consent).and_then(Value::text);
+        let is_denied = consent.is_some_and(|c| c.trim().eq_ignore_ascii_case("denied"));
+        if (sender.gpc || is_denied) && config.gpc == Gpc::Drop {
+            return Ok(None);
+        }
+        // Whatever the header means to the operator, a visitor who said no said no.
+        let anonymize = is_denied || sender.gpc && config.gpc == Gpc::Anonymize;
+        let is_absent = |value: Option<Value<'_>>| value.is_none_or(Value::is_null);
+        let shared = |name: Name| {
+            let found = self.shared.iter().find(|(n, _)| *n == name.as_str());
+            found.map(|(_, value)| *value)
+        };
+        let all = |name| own(name).or_else(|| shared(name));
+        let visitor_id = match is_absent(own(Name::UserDomainId)) && !anonymize {
+            true => visitor_id(sender, client_time, |name| all(name).and_then(Value::text)),
+            false => None,
+        };
+        let event_id = EventId::of(own(Name::EventId));
+        let key = match anonymize {
+            true => Cow::Owned(Uuid::new_v4().to_string()),
+            false => visitor_id
+                .as_deref()
+                .map(Cow::Borrowed)
+                .or_else(|| own(Name::UserDomainId).and_then(Value::text))
+                .or_else(|| own(Name::SessionId).and_then(Value::text))
+                .filter(|id| !id.is_empty() && id.len() <= limits::MAX_EVENT_ID_BYTES)
+                .unwrap_or_else(|| event_id.text()),
+        };
+        out.start(key.len() + event.raw.len() + self.shared_bytes + OWN_BYTES);
+        let key = out.bytes(&key);
+
+        out.members(&self.opening);
+        if let EventId::Made(id, original) = &event_id {
+            if let Some(original) = original {
+                out.text("event_id_original", original);
             }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
+            out.text("event_id", id);
+            drop(Name::EventId);
         }
+        let claimed = own(Name::IpAddress).and_then(Value::text);
+        let claimed = claimed.as_deref().filter(|text| !text.is_empty());
+        let source = claimed.map_or("connection", |_| "claimed");
+        out.text("ip_source", source);
+        if let Some(address) = address(claimed, sender.address, anonymize) {
+            out.text(Name::IpAddress.as_str(), &address.to_string());
+        }
+        // Under privacy a claim that is no address cannot be cut, so it goes.
+        if claimed.is_none() || anonymize {
+            drop(Name::IpAddress);
+        }
+        for (name, value) in [
+            (Name::UserAgent, &sender.user_agent),
+            (Name::Language, &sender.language),
+        ] {
+            if let Some(value) = value.as_deref().filter(|_| is_absent(own(name))) {
+                out.text(name.as_str(), value);
+                drop(name);
+            }
+        }
+        if let Some(hints) = merged_hints(all(Name::Hints), sender) {
+            out.raw(Name::Hints.as_str(), &hints);
+        }
+        drop(Name::Hints);
+        for name in SHARED.into_iter().filter(|name| is_absent(own(*name))) {
+            if let Some(value) = shared(name) {
+                out.raw(name.as_str(), value.raw);
+                drop(name);
+            }
+        }
+        if let Some(id) = &visitor_id {
+            out.text(Name::UserDomainId.as_str(), id);
+            drop(Name::UserDomainId);
+        }
+        if anonymize {
+            IDENTIFYING.into_iter().for_each(&mut drop);
+            for name in ADDRESSES {
+                let address = own(name).and_then(Value::text);
+                if let Some(blanked) = address.and_then(|a| privacy::blank_click_ids(&a)) {
+                    out.text(name.as_str(), &blanked);
+                    drop(name);
+                }
+            }
+        }
+        out.copy(event.text, copied.staying(members));
+        Ok(Some(Admitted {
+            key,
+            value: out.finish(),
+            is_private: anonymize,
+        }))
     }
-    deepest
 }
 
-/// The text of a JSON string; `None` for anything else.
-fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let value = value?.get();
-    // Most strings have no escape and can be used in place.
-    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
-    match inner.contains('\\') {
-        false => Some(Cow::Borrowed(inner)),
-        true => serde_json::from_str(value).ok().map(Cow::Owned),
-    }
-}
-
-fn check_type(value: Option<&RawValue>, sender: &Sender<'_>) -> Result<(), Code> {
-    let Some(value) = value.filter(|value| value.get() != "null") else {
+fn check_type(value: Option<Value<'_>>, sender: &Sender<'_>) -> Result<(), Code> {
+    let Some(value) = value.filter(|value| !value.is_null()) else {
         return Err(Code::MissingEventType);
     };
-    let name = text(Some(value)).ok_or(Code::InvalidEventType)?;
+    let name = value.text().ok_or(Code::InvalidEventType)?;
     if !(1..=limits::MAX_EVENT_TYPE_CHARS).contains(&name.chars().count()) {
         return Err(Code::InvalidEventType);
     }
@@ -204,18 +225,18 @@ fn check_type(value: Option<&RawValue>, sender: &Sender<'_>) -> Result<(), Code>
 fn visitor_id<'a>(
     sender: &Sender<'_>,
     client_time: Option<Timestamp>,
-    member: impl Fn(&str) -> Option<Cow<'a, str>>,
+    member: impl Fn(Name) -> Option<Cow<'a, str>>,
 ) -> Option<String> {
     match &sender.visitor {
         Visitor::Unknown => None,
         Visitor::Cookie { id, .. } => Some(id.to_string()),
         Visitor::Hashed(live) => {
             let salt = live.of(client_time, sender.received_at)?;
-            let agent = member("browser_user_agent");
+            let agent = member(Name::UserAgent);
             let traits = Traits {
-                site: &member("site").unwrap_or_default(),
-                page_url: &member("page_url").unwrap_or_default(),
-                address: visitor::address(member("ip_address").as_deref(), sender.address),
+                site: &member(Name::Site).unwrap_or_default(),
+                page_url: &member(Name::PageUrl).unwrap_or_default(),
+                address: visitor::address(member(Name::IpAddress).as_deref(), sender.address),
                 agent: agent
                     .as_deref()
                     .or(sender.user_agent.as_deref())
@@ -228,14 +249,17 @@ fn visitor_id<'a>(
 
 /// The event's own time where it has one that can be read; too long ago it is refused.
 fn check_age(
-    value: Option<&RawValue>,
+    value: Option<Value<'_>>,
     sender: &Sender<'_>,
     config: &Config,
 ) -> Result<Option<Timestamp>, Code> {
     // A time that cannot be read is the enricher's to judge.
-    let parsed = value.filter(|value| value.get().len() <= 64);
-    let parsed = parsed.and_then(|value| serde_json::from_str::<Value>(value.get()).ok());
-    let Some(at) = parsed.as_ref().and_then(time::parse) else {
+    let value = value.filter(|value| value.raw.len() <= 64);
+    let parsed = value.and_then(|value| match value.text() {
+        Some(text) => time::parse_text(&text),
+        None => time::parse(&serde_json::from_str::<Json>(value.raw).ok()?),
+    });
+    let Some(at) = parsed else {
         return Ok(None);
     };
     let age_ms = sender
@@ -248,103 +272,55 @@ fn check_age(
     }
 }
 
-/// Writes an id where the event has none that can be used; returns the id.
-fn write_id(out: &mut Splice, sent: Option<&RawValue>, replaced: &mut Vec<&str>) -> String {
-    if let Some(id) = text(sent).filter(|id| index::is_fit_id(id)) {
-        return id.into_owned();
-    }
-    replaced.push("event_id");
-    let id = match sent.filter(|value| value.get() != "null") {
-        Some(value) => {
-            let original: String = value
-                .get()
-                .chars()
-                .take(limits::MAX_EVENT_ID_BYTES)
-                .collect();
-            out.text("event_id_original", &original);
-            index::derived_id(value.get().as_bytes())
-        }
-        None => Uuid::now_v7(),
-    };
-    let id = id.to_string();
-    out.text("event_id", &id);
-    id
+enum EventId<'a> {
+    /// As it was sent.
+    Sent(Cow<'a, str>),
+    /// Made for an event that has none that can be used; what it has is kept beside it.
+    Made(String, Option<String>),
 }
 
-fn write_address(
-    out: &mut Splice,
-    claimed: Option<Cow<'_, str>>,
-    connection: IpAddr,
-    anonymize: bool,
-    replaced: &mut Vec<&str>,
-) {
-    let claimed = claimed.filter(|text| !text.is_empty());
-    out.text(
-        "ip_source",
-        if claimed.is_some() {
-            "claimed"
-        } else {
-            "connection"
-        },
-    );
-    let address = match (&claimed, anonymize) {
+impl<'a> EventId<'a> {
+    fn of(sent: Option<Value<'a>>) -> Self {
+        let Some(value) = sent.filter(|value| !value.is_null()) else {
+            return Self::Made(Uuid::now_v7().to_string(), None);
+        };
+        if let Some(id) = value.text().filter(|id| index::is_fit_id(id)) {
+            return Self::Sent(id);
+        }
+        let original = value.raw.chars().take(limits::MAX_EVENT_ID_BYTES);
+        let id = index::derived_id(value.raw.as_bytes());
+        Self::Made(id.to_string(), Some(original.collect()))
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Sent(id) => Cow::Borrowed(id),
+            Self::Made(id, _) => Cow::Borrowed(id),
+        }
+    }
+}
+
+/// The address that the record gets in place of what the event claims; `None` where the claim stays.
+fn address(claimed: Option<&str>, connection: IpAddr, anonymize: bool) -> Option<IpAddr> {
+    match (claimed, anonymize) {
         (None, false) => Some(connection),
         (None, true) => Some(privacy::truncate(connection)),
         (Some(_), false) => None,
         (Some(text), true) => text.parse().ok().map(privacy::truncate),
-    };
-    if let Some(address) = address {
-        out.text("ip_address", &address.to_string());
-    }
-    // Under privacy a claim that is no address cannot be cut, so it goes.
-    if claimed.is_none() || anonymize {
-        replaced.push("ip_address");
     }
 }
 
 /// What the sender hints, over what the browser's headers hint.
-fn merged_hints(sent: Option<&RawValue>, sender: &Sender<'_>) -> Option<String> {
-    let sent = sent.filter(|value| value.get().starts_with('{'));
+fn merged_hints<'a>(sent: Option<Value<'a>>, sender: &Sender<'_>) -> Option<Cow<'a, str>> {
+    let sent = sent
+        .map(|value| value.raw)
+        .filter(|raw| raw.starts_with('{'));
     let (Some(sent), Some(headers)) = (sent, &sender.hints) else {
-        let headers = || sender.hints.as_ref().map(Value::to_string);
-        return sent.map(|value| value.get().to_owned()).or_else(headers);
+        let headers = || Some(Cow::Owned(sender.hints.as_ref()?.to_string()));
+        return sent.map(Cow::Borrowed).or_else(headers);
     };
     let mut merged = headers.as_object().cloned().unwrap_or_default();
-    let sent: serde_json::Map<String, Value> = serde_json::from_str(sent.get()).ok()?;
+    let sent: serde_json::Map<String, Json> = serde_json::from_str(sent).ok()?;
     merged.extend(sent);
-    Some(Value::Object(merged).to_string())
-}
-
-/// A JSON object being written member by member.
-struct Splice(Vec<u8>);
-
-impl Splice {
-    fn new(capacity: usize) -> Self {
-        let mut out = Vec::with_capacity(capacity);
-        out.push(b'{');
-        Self(out)
-    }
-
-    fn raw(&mut self, name: &str, value: &str) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        self.string(name);
-        self.0.push(b':');
-        self.0.extend_from_slice(value.as_bytes());
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        self.raw(name, "");
-        self.string(value);
-    }
-
-    fn string(&mut self, text: &str) {
-        serde_json::to_writer(&mut self.0, text).expect("a string can be written to memory");
-    }
-
-    fn finish(mut self) -> Bytes {
-        self.0.push(b'}');
-        self.0.into()
-    }
+    Some(Cow::Owned(Json::Object(merged).to_string()))
 }

@@ -1,189 +1,158 @@
 //! Finds the events in a body: one object, an array, NDJSON, or the snippet's envelope.
-//!
-//! Nothing is built: the parser validates the JSON and hands out the bytes of each event and of
-//! each of its members as they were received. Its handling of raw values does not recurse, so depth
-//! costs no stack; depth is checked by `admit`.
-
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::problem::Problem;
+use crate::scan::{Malformed, Member, Scanned, Scanner, Value};
 
-/// Most members of an object: more than the largest event has room for. What is larger is no event,
-/// and no envelope either.
-const MAX_MEMBERS: usize = 16_384;
-
-/// The members of a JSON object in order, duplicates included, values as they were received.
-#[derive(Debug, Default)]
-pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-struct Collect;
-
-impl<'de> Visitor<'de> for Collect {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(Name(name)) = map.next_key()? {
-            if members.len() == MAX_MEMBERS {
-                return Err(A::Error::custom("too many members"));
-            }
-            members.push((name, map.next_value()?));
-        }
-        Ok(Members(members))
-    }
-}
-
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The events of a request.
-#[derive(Debug)]
-pub(crate) struct Batch<'a> {
-    /// Each event as received.
-    pub(crate) events: Vec<&'a str>,
-    /// Members of the envelope that each event gets where it has none of the name.
-    pub(crate) shared: Vec<(&'static str, &'a RawValue)>,
-}
+/// Members of the envelope that each event gets where it has none of the name.
+pub(crate) type Shared<'a> = Vec<(&'static str, Value<'a>)>;
 
 /// Members of the envelope that are copied into its events.
 const SHARED: [&str; 4] = ["site", "sent_at", "lib", "hints"];
 
-/// Splits a body into its events.
-pub(crate) fn split(body: &[u8], is_ndjson: bool, max_events: usize) -> Result<Batch<'_>, Problem> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let text = std::str::from_utf8(body).map_err(|_| Problem::BadEncoding)?;
-    let events = if is_ndjson {
-        lines(text, max_events)?
-    } else if text.trim_start().starts_with('[') {
-        array(text, max_events)?
-    } else {
-        match serde_json::from_str::<Members<'_>>(text) {
-            Ok(members) => match envelope(&members, max_events)? {
-                Some(batch) => return check(batch, max_events),
-                None => vec![text.trim()],
-            },
-            // A scalar is JSON and an unfit event; several lines of objects are NDJSON.
-            Err(_) => match serde_json::from_str::<&RawValue>(text) {
-                Ok(_) => vec![text.trim()],
-                Err(_) if text.trim().contains('\n') => lines(text, max_events)?,
-                Err(_) => return Err(Problem::BadJson),
-            },
-        }
-    };
-    check(
-        Batch {
-            events,
-            shared: Vec::new(),
-        },
-        max_events,
-    )
-}
-
-fn check(batch: Batch<'_>, max_events: usize) -> Result<Batch<'_>, Problem> {
-    match batch.events.len() {
-        0 => Err(Problem::BadJson),
-        count if count > max_events => Err(Problem::TooManyEvents),
-        _ => Ok(batch),
-    }
-}
-
-/// The events of an array, of which one above the limit is enough to know.
-fn array(text: &str, max_events: usize) -> Result<Vec<&str>, Problem> {
-    let mut events = Vec::new();
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Events {
-        events: &mut events,
-        max_events,
-    }
-    .deserialize(&mut deserializer)
-    .and_then(|()| deserializer.end());
-    match read {
-        Err(_) if events.len() > max_events => Err(Problem::TooManyEvents),
-        Err(_) => Err(Problem::BadJson),
-        Ok(()) => Ok(events),
-    }
-}
-
-/// Takes the events out of an array up to one above the limit, and fails there.
-struct Events<'e, 'a> {
-    events: &'e mut Vec<&'a str>,
+/// The events of a request, one after another.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    pub(crate) shared: Shared<'a>,
+    scanner: Scanner<'a>,
+    layout: Layout<'a>,
     max_events: usize,
+    count: usize,
 }
 
-impl<'de: 'a, 'a> DeserializeSeed<'de> for Events<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
+#[derive(Debug)]
+enum Layout<'a> {
+    /// One event, read while looking what the body is.
+    One(Option<Scanned<'a>>),
+    /// What is left of an array, in front of an element.
+    Array,
+    /// The lines that are left.
+    Lines(std::str::Lines<'a>),
+    /// None are left.
+    End,
 }
 
-impl<'de: 'a, 'a> Visitor<'de> for Events<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
+impl<'a> Batch<'a> {
+    /// Looks what `body` is. A single event's members are in `members` when it is handed out.
+    ///
+    /// # Errors
+    /// When the body is not JSON as far as was looked, or has no event.
+    pub(crate) fn open(
+        body: &'a [u8],
+        is_ndjson: bool,
+        max_events: usize,
+        members: &mut Vec<Member<'a>>,
+    ) -> Result<Self, Problem> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let text = std::str::from_utf8(body).map_err(|_| Problem::BadEncoding)?;
+        let mut batch = Self {
+            shared: Vec::new(),
+            scanner: Scanner::new(text),
+            layout: Layout::Lines(text.lines()),
+            max_events,
+            count: 0,
+        };
+        if is_ndjson {
+            return Ok(batch);
+        }
+        if batch.scanner.takes(b'[') {
+            batch.enter_array()?;
+            return Ok(batch);
+        }
+        match batch.scanner.value(members) {
+            Ok(scanned) if batch.scanner.is_at_end() => match envelope(&scanned, members) {
+                None => batch.layout = Layout::One(Some(scanned)),
+                Some((events, shared)) => {
+                    batch.shared = shared;
+                    batch.scanner.restart(events.raw);
+                    batch.scanner.takes(b'[');
+                    batch.enter_array()?;
+                }
+            },
+            // Several lines of objects.
+            _ if text.trim().contains('\n') => {}
+            _ => return Err(Problem::BadJson),
+        }
+        Ok(batch)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(event) = seq.next_element::<&'de RawValue>()? {
-            self.events.push(event.get());
-            if self.events.len() > self.max_events {
-                return Err(A::Error::custom("too many events"));
+    /// The next event; its members replace `members`.
+    ///
+    /// # Errors
+    /// When there is one above the limit, when what comes next is not JSON, and when there was none
+    /// at all.
+    pub(crate) fn next(
+        &mut self,
+        members: &mut Vec<Member<'a>>,
+    ) -> Result<Option<Scanned<'a>>, Problem> {
+        let event = match &mut self.layout {
+            Layout::One(event) => event.take(),
+            Layout::Array => {
+                let event = self.scanner.value(members)?;
+                if !self.scanner.takes(b',') {
+                    self.leave_array()?;
+                }
+                Some(event)
+            }
+            Layout::Lines(lines) => match lines.map(str::trim).find(|line| !line.is_empty()) {
+                None => None,
+                Some(line) => {
+                    self.scanner.restart(line);
+                    let event = self.scanner.value(members)?;
+                    if !self.scanner.is_at_end() {
+                        return Err(Problem::BadJson);
+                    }
+                    Some(event)
+                }
+            },
+            Layout::End => None,
+        };
+        match event {
+            None if self.count == 0 => Err(Problem::BadJson),
+            None => Ok(None),
+            Some(_) if self.count == self.max_events => Err(Problem::TooManyEvents),
+            Some(event) => {
+                self.count += 1;
+                Ok(Some(event))
             }
         }
-        Ok(())
+    }
+
+    /// Behind the opening bracket.
+    fn enter_array(&mut self) -> Result<(), Problem> {
+        self.layout = Layout::Array;
+        match self.scanner.takes(b']') {
+            true => Err(Problem::BadJson),
+            false => Ok(()),
+        }
+    }
+
+    fn leave_array(&mut self) -> Result<(), Problem> {
+        self.layout = Layout::End;
+        match self.scanner.takes(b']') && self.scanner.is_at_end() {
+            true => Ok(()),
+            false => Err(Problem::BadJson),
+        }
     }
 }
 
-fn lines(text: &str, max_events: usize) -> Result<Vec<&str>, Problem> {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .take(max_events + 1)
-        .collect();
-    for line in &lines {
-        serde_json::from_str::<&RawValue>(line).map_err(|_| Problem::BadJson)?;
+impl From<Malformed> for Problem {
+    fn from(_: Malformed) -> Self {
+        Self::BadJson
     }
-    Ok(lines)
 }
 
-/// Reads an envelope: an object with `events` and without an `event_type` of its own.
-fn envelope<'a>(members: &Members<'a>, max_events: usize) -> Result<Option<Batch<'a>>, Problem> {
-    let last = |name: &str| {
-        members
-            .0
-            .iter()
-            .rev()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| *v)
-    };
-    let events = match (last("events"), last("event_type")) {
-        (Some(events), None) if events.get().starts_with('[') => events,
-        _ => return Ok(None),
-    };
-    let shared = SHARED
-        .into_iter()
-        .filter_map(|name| Some((name, last(name)?)))
-        .collect();
-    Ok(Some(Batch {
-        events: array(events.get(), max_events)?,
-        shared,
-    }))
+/// The events of an envelope, which is an object with `events` and without an `event_type` of its
+/// own, and what they share.
+fn envelope<'a>(scanned: &Scanned<'a>, members: &[Member<'a>]) -> Option<(Value<'a>, Shared<'a>)> {
+    if !scanned.is_object {
+        return None;
+    }
+    let last = |name: &str| members.iter().rev().find(|m| m.name == name);
+    let events = last("events").filter(|events| events.value.raw.starts_with('['))?;
+    if last("event_type").is_some() {
+        return None;
+    }
+    let shared = SHARED.into_iter();
+    let shared = shared.filter_map(|name| Some((name, last(name)?.value)));
+    Some((events.value, shared.collect()))
 }

@@ -15,12 +15,14 @@ use stream::{AppendError, Header, Record};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use crate::admit::{self, Admitted};
+use crate::admit::{Admission, Admitted};
+use crate::batch::Batch;
+use crate::config::Config;
 use crate::door::{self, Asked};
 use crate::problem::Problem;
 use crate::sender::Sender;
 use crate::spool::Lane;
-use crate::{Gateway, batch, body, cors, pixel, source, visitor};
+use crate::{Gateway, body, cors, pixel, source, visitor};
 
 /// The format of the records that this version writes.
 const FORMAT: Bytes = Bytes::from_static(header_names::FORMAT.as_bytes());
@@ -205,36 +207,30 @@ async fn keep(
     is_ndjson: bool,
 ) -> Result<Kept, Problem> {
     let (config, metrics) = (&gateway.config, &gateway.metrics);
-    let batch = batch::split(body, is_ndjson, config.max_events).inspect_err(|problem| {
+    let sorted = sort(config, sender, body, is_ndjson).inspect_err(|problem| {
         metrics.received.inc();
         metrics.refused(problem, 1);
     })?;
-    let count = batch.events.len();
+    let Sorted {
+        fit,
+        unfit,
+        dropped,
+        is_private,
+    } = sorted;
+    let (accepted, count) = (fit.len(), fit.len() + unfit.len() + dropped);
     metrics.received.inc_by(count as u64);
     door::charge(gateway, sender, count);
-    let mut is_private = false;
-    let mut fit = Vec::with_capacity(count);
-    let mut unfit = Vec::new();
-    let mut dropped = 0;
-    for (index, event) in batch.events.iter().enumerate() {
-        match admit::admit(event, &batch.shared, sender, config) {
-            Ok(Some(admitted)) => {
-                is_private |= admitted.is_private;
-                fit.push(record(admitted, sender));
-            }
-            Ok(None) => dropped += 1,
-            Err(code) => unfit.push((index, code)),
-        }
-    }
     if unfit.len() == count {
-        unfit.iter().for_each(|(_, code)| metrics.rejected(*code));
-        return Err(Problem::Unfit(unfit));
+        unfit
+            .iter()
+            .for_each(|(_, code, _)| metrics.rejected(*code));
+        let unfit = unfit.into_iter().map(|(index, code, _)| (index, code));
+        return Err(Problem::Unfit(unfit.collect()));
     }
     let letters = unfit
         .iter()
-        .map(|(index, code)| letter(batch.events[*index], *code, sender));
+        .map(|(_, code, event)| letter(event, *code, sender));
     let letters: Vec<Record> = letters.collect();
-    let accepted = fit.len();
     let appended = async {
         append(gateway, &gateway.raw, fit).await?;
         append(gateway, &gateway.dead, letters).await
@@ -243,16 +239,64 @@ async fn keep(
         .await
         .inspect_err(|problem| metrics.refused(problem, count as u64))?;
     metrics.accepted.inc_by(accepted as u64);
-    metrics.dropped.inc_by(dropped);
+    metrics.dropped.inc_by(dropped as u64);
     unfit
         .iter()
-        .for_each(|(_, code)| metrics.dead_lettered(*code));
-    let is_private = is_private || dropped > 0;
+        .for_each(|(_, code, _)| metrics.dead_lettered(*code));
     Ok(Kept {
         accepted,
-        dead_lettered: unfit,
-        cookie: visitor::answer(&sender.visitor, &config.visitor_id, is_private),
+        dead_lettered: unfit
+            .into_iter()
+            .map(|(index, code, _)| (index, code))
+            .collect(),
+        cookie: visitor::answer(
+            &sender.visitor,
+            &config.visitor_id,
+            is_private || dropped > 0,
+        ),
     })
+}
+
+/// The events of a request.
+struct Sorted<'a> {
+    fit: Vec<Record>,
+    /// Index, reason and text of each.
+    unfit: Vec<(usize, Code, &'a str)>,
+    /// How many privacy dropped.
+    dropped: usize,
+    is_private: bool,
+}
+
+/// Reads and checks every event of a body.
+fn sort<'a>(
+    config: &Config,
+    sender: &Sender<'_>,
+    body: &'a [u8],
+    is_ndjson: bool,
+) -> Result<Sorted<'a>, Problem> {
+    let mut members = Vec::with_capacity(32);
+    let mut batch = Batch::open(body, is_ndjson, config.max_events, &mut members)?;
+    let shared = std::mem::take(&mut batch.shared);
+    let mut admission = Admission::new(sender, config, &shared, body.len());
+    let mut sorted = Sorted {
+        fit: Vec::new(),
+        unfit: Vec::new(),
+        dropped: 0,
+        is_private: false,
+    };
+    let mut index = 0;
+    while let Some(event) = batch.next(&mut members)? {
+        match admission.admit(&event, &members) {
+            Ok(Some(admitted)) => {
+                sorted.is_private |= admitted.is_private;
+                sorted.fit.push(record(admitted, sender));
+            }
+            Ok(None) => sorted.dropped += 1,
+            Err(code) => sorted.unfit.push((index, code, event.raw)),
+        }
+        index += 1;
+    }
+    Ok(sorted)
 }
 
 fn record(admitted: Admitted, sender: &Sender<'_>) -> Record {

@@ -4,8 +4,9 @@
 //! - `collect` answers `/collect`: read, decode, check, append
 //! - [`spool`] keeps events on disk while the stream does not acknowledge
 //! - `body` reads and inflates a request body within its caps
-//! - `batch` finds the events in a body
-//! - `admit` checks one event and adds what only the gateway knows
+//! - `batch` finds the events in a body by one pass of `scan`
+//! - `admit` checks one event and adds what only the gateway knows: `names` tells what becomes of each
+//!   member, `splice` writes the record
 //! - `sender` is what a request says of who sent it; `address` finds it behind proxies
 //! - `door` lets a request in before its body is read
 //! - `source` knows who may send, by write key; `rate` how much
@@ -25,13 +26,16 @@ pub mod config;
 mod cors;
 mod door;
 mod metrics;
+mod names;
 mod pixel;
 pub mod problem;
 mod rate;
 mod salts;
+mod scan;
 mod script;
 mod sender;
 mod source;
+mod splice;
 pub mod spool;
 mod visitor;
 
@@ -188,6 +192,7 @@ async fn probe(stream: &dyn Stream, spool: Option<&Spool>, gateway: &Gateway, sh
     let topics = [topic];
     loop {
         if gateway.is_ready() {
+            // The next failure of a request tells.
         } else if let Some(spool) = spool {
             match spool.refusal() {
                 None => gateway.ready(),

@@ -1,0 +1,506 @@
+//! One pass over JSON: checks it, and tells where the members of its objects lie.
+//!
+//! Nothing is built and nothing recurses: what is open is a stack of one byte a level, so depth costs
+//! no call stack and any nesting is told from bad JSON. The grammar is that of RFC 8259, as serde_json
+//! reads it where it skips a value; the tests hold the two against each other.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// The text is no JSON.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// Most members of an object: more than the largest event has room for. What is larger is no event,
+/// and no envelope either.
+const MAX_MEMBERS: usize = 16_384;
+
+/// A member of an object.
+#[derive(Debug, Clone)]
+pub(crate) struct Member<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) value: Value<'a>,
+    /// Where name and value lie in [`Scanned::text`].
+    pub(crate) span: Range<usize>,
+    /// Whether they lie there without space or escapes in the name: `"name":value`.
+    pub(crate) is_compact: bool,
+}
+
+/// A JSON value as it was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Value<'a> {
+    /// Without space around it.
+    pub(crate) raw: &'a str,
+    /// Whether some string in it has an escape.
+    has_escape: bool,
+}
+
+impl<'a> Value<'a> {
+    /// The text of a string; `None` for anything else.
+    pub(crate) fn text(self) -> Option<Cow<'a, str>> {
+        let inner = self.raw.strip_prefix('"')?;
+        match self.has_escape {
+            false => Some(Cow::Borrowed(&inner[..inner.len() - 1])),
+            true => serde_json::from_str(self.raw).ok().map(Cow::Owned),
+        }
+    }
+
+    pub(crate) fn is_null(self) -> bool {
+        self.raw == "null"
+    }
+}
+
+/// A value that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scanned<'a> {
+    /// The text that it lies in.
+    pub(crate) text: &'a str,
+    /// As it was received, without space around it.
+    pub(crate) raw: &'a str,
+    /// The deepest nesting of arrays and objects; a scalar has 0.
+    pub(crate) depth: usize,
+    /// Whether it is an object whose members were handed out.
+    pub(crate) is_object: bool,
+}
+
+/// Reads one JSON value after another from a text.
+#[derive(Debug)]
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    /// What closes each array and object that is open.
+    open: Vec<u8>,
+    depth: usize,
+    has_escape: bool,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            open: Vec::new(),
+            depth: 0,
+            has_escape: false,
+        }
+    }
+
+    /// Goes on in another text.
+    pub(crate) fn restart(&mut self, text: &'a str) {
+        self.text = text;
+        self.at = 0;
+    }
+
+    /// Reads a value, behind space. The members of an object replace `members`: in order, duplicates included.
+    pub(crate) fn value(
+        &mut self,
+        members: &mut Vec<Member<'a>>,
+    ) -> Result<Scanned<'a>, Malformed> {
+        members.clear();
+        self.open.clear();
+        self.depth = 0;
+        self.skip_space();
+        let start = self.at;
+        let is_object = match self.peek() {
+            b'{' => self.object(members)?,
+            _ => {
+                self.skip_value()?;
+                false
+            }
+        };
+        Ok(Scanned {
+            text: self.text,
+            raw: &self.text[start..self.at],
+            depth: self.depth,
+            is_object,
+        })
+    }
+
+    /// Reads the object that starts here; false for one that is JSON and yet no event.
+    fn object(&mut self, members: &mut Vec<Member<'a>>) -> Result<bool, Malformed> {
+        let mut is_fit = true;
+        self.at += 1;
+        self.skip_space();
+        if self.closes(b'}') {
+            return Ok(true);
+        }
+        self.open(b'}');
+        loop {
+            match self.member()? {
+                Some(member) if members.len() < MAX_MEMBERS => members.push(member),
+                _ => is_fit = false,
+            }
+            if self.ends()? {
+                self.open.pop();
+                return Ok(is_fit);
+            }
+        }
+    }
+
+    /// Takes `byte` if it comes next, behind space.
+    pub(crate) fn takes(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        let is_next = self.peek() == byte;
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Whether nothing but space is left.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        self.skip_space();
+        self.at == self.text.len()
+    }
+
+    /// `None` for a name whose escapes are no text.
+    fn member(&mut self) -> Result<Option<Member<'a>>, Malformed> {
+        self.skip_space();
+        let start = self.at;
+        self.has_escape = false;
+        let name = Value {
+            raw: self.name()?,
+            has_escape: self.has_escape,
+        };
+        self.skip_space();
+        let value_start = self.at;
+        self.has_escape = false;
+        self.skip_value()?;
+        let value = Value {
+            raw: &self.text[value_start..self.at],
+            has_escape: self.has_escape,
+        };
+        let is_compact = !name.has_escape && start + name.raw.len() + 1 == value_start;
+        Ok(name.text().map(|name| Member {
+            name,
+            value,
+            span: start..self.at,
+            is_compact,
+        }))
+    }
+
+    /// The raw name of a member; takes the colon too.
+    fn name(&mut self) -> Result<&'a str, Malformed> {
+        self.skip_space();
+        let start = self.at;
+        if self.next() != b'"' {
+            return Err(Malformed);
+        }
+        self.skip_string()?;
+        let name = &self.text[start..self.at];
+        match self.takes(b':') {
+            true => Ok(name),
+            false => Err(Malformed),
+        }
+    }
+
+    /// Skips a value and whatever is in it.
+    fn skip_value(&mut self) -> Result<(), Malformed> {
+        let base = self.open.len();
+        loop {
+            self.skip_space();
+            match self.next() {
+                b'"' => self.skip_string()?,
+                b'{' => {
+                    self.skip_space();
+                    if !self.closes(b'}') {
+                        self.open(b'}');
+                        self.name()?;
+                        continue;
+                    }
+                }
+                b'[' => {
+                    self.skip_space();
+                    if !self.closes(b']') {
+                        self.open(b']');
+                        continue;
+                    }
+                }
+                b't' => self.skip_word(b"rue")?,
+                b'f' => self.skip_word(b"alse")?,
+                b'n' => self.skip_word(b"ull")?,
+                b'-' => {
+                    let digit = self.next();
+                    self.skip_number(digit)?;
+                }
+                digit => self.skip_number(digit)?,
+            }
+            // A value has ended, and with it maybe some of what it is in.
+            loop {
+                if self.open.len() == base {
+                    return Ok(());
+                }
+                if !self.ends()? {
+                    if self.open.last() == Some(&b'}') {
+                        self.name()?;
+                    }
+                    break;
+                }
+                self.open.pop();
+            }
+        }
+    }
+
+    /// Behind a value: whether the innermost array or object ends, or goes on behind a comma.
+    fn ends(&mut self) -> Result<bool, Malformed> {
+        self.skip_space();
+        match self.next() {
+            b',' => Ok(false),
+            byte if self.open.last() == Some(&byte) => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Takes the end of an array or object that has nothing in it.
+    fn closes(&mut self, close: u8) -> bool {
+        let is_empty = self.peek() == close;
+        if is_empty {
+            self.at += 1;
+            self.depth = self.depth.max(self.open.len() + 1);
+        }
+        is_empty
+    }
+
+    fn open(&mut self, close: u8) {
+        self.open.push(close);
+        self.depth = self.depth.max(self.open.len());
+    }
+
+    /// Skips a string behind its first quote.
+    fn skip_string(&mut self) -> Result<(), Malformed> {
+        let bytes = self.text.as_bytes();
+        loop {
+            self.at += plain(&bytes[self.at..]);
+            match self.next() {
+                b'"' => return Ok(()),
+                b'\\' => {
+                    self.has_escape = true;
+                    match self.next() {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                        b'u' => {
+                            let digits = bytes.get(self.at..self.at + 4).ok_or(Malformed)?;
+                            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                                return Err(Malformed);
+                            }
+                            self.at += 4;
+                        }
+                        _ => return Err(Malformed),
+                    }
+                }
+                _ => return Err(Malformed),
+            }
+        }
+    }
+
+    /// Skips a number whose first digit was taken.
+    fn skip_number(&mut self, first: u8) -> Result<(), Malformed> {
+        match first {
+            b'0' if self.peek().is_ascii_digit() => return Err(Malformed),
+            b'0' => {}
+            b'1'..=b'9' => self.skip_digits(),
+            _ => return Err(Malformed),
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.skip_some_digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.skip_some_digits()?;
+        }
+        Ok(())
+    }
+
+    fn skip_some_digits(&mut self) -> Result<(), Malformed> {
+        match self.next().is_ascii_digit() {
+            true => {
+                self.skip_digits();
+                Ok(())
+            }
+            false => Err(Malformed),
+        }
+    }
+
+    fn skip_digits(&mut self) {
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+    }
+
+    fn skip_word(&mut self, rest: &[u8]) -> Result<(), Malformed> {
+        match self.text.as_bytes()[self.at..].starts_with(rest) {
+            true => {
+                self.at += rest.len();
+                Ok(())
+            }
+            false => Err(Malformed),
+        }
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    /// The next byte; 0, which JSON has nowhere, at the end.
+    fn peek(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
+    }
+
+    fn next(&mut self) -> u8 {
+        let byte = self.peek();
+        self.at += usize::from(self.at < self.text.len());
+        byte
+    }
+}
+
+/// Bytes at the start that a string may have as they are: up to a quote, a backslash, a control
+/// character, or the end.
+pub(crate) fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let mut at = 0;
+    // Eight bytes at a time: a byte's high bit is set in `found` where it is one of those. A borrow
+    // may set it in bytes behind the first too, which nobody looks at.
+    while let Some(chunk) = bytes[at..].first_chunk() {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let backslash = word ^ (ONES * u64::from(b'\\'));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let found =
+            quote.wrapping_sub(ONES) & !quote | backslash.wrapping_sub(ONES) & !backslash | control;
+        let found = found & HIGH;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = &bytes[at..];
+    let special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
+    at + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    /// What serde_json says: whether the text is JSON, and the members where it is an object.
+    fn expected(text: &str) -> (bool, Option<Vec<(String, String)>>) {
+        let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
+        let members: Option<Members> = serde_json::from_str(text).ok();
+        (is_json, members.map(|Members(members)| members))
+    }
+
+    struct Members(Vec<(String, String)>);
+
+    impl<'de> serde::Deserialize<'de> for Members {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Collect;
+            impl<'de> serde::de::Visitor<'de> for Collect {
+                type Value = Members;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+                fn visit_map<A: serde::de::MapAccess<'de>>(
+                    self,
+                    mut map: A,
+                ) -> Result<Members, A::Error> {
+                    let mut members = Vec::new();
+                    while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                        members.push((name, value.get().to_owned()));
+                    }
+                    Ok(Members(members))
+                }
+            }
+            deserializer.deserialize_map(Collect)
+        }
+    }
+
+    fn scanned(text: &str) -> (bool, Option<Vec<(String, String)>>) {
+        let mut scanner = Scanner::new(text);
+        let mut members = Vec::new();
+        match scanner.value(&mut members) {
+            Ok(scanned) if scanner.is_at_end() => {
+                let members = members
+                    .into_iter()
+                    .map(|m| (m.name.into_owned(), m.value.raw.to_owned()));
+                (true, scanned.is_object.then(|| members.collect()))
+            }
+            _ => (false, None),
+        }
+    }
+
+    fn check(text: &str) {
+        assert_eq!(scanned(text), expected(text), "{text:?}");
+    }
+
+    const SEEDS: [&str; 12] = [
+        r#"{"event_type":"page_view","n":-12.5e+3,"a":[1,{"b":[]},[[]]],"o":{"x":null},"t":true}"#,
+        "  { \"a\" : 1 ,\r\n\t\"b\":[ ] , \"c\" : { } } \n",
+        r#"{"\u0061\ud83d\ude00":"\"\\\/\b\f\n\r\t","lone":"\ud800"}"#,
+        r#"{"\ud800":1}"#,
+        r#"[0,-0,0.1,1e9,1E-9,10,false,true,null,"",{}]"#,
+        r#""text""#,
+        "-",
+        "01",
+        "1.",
+        "{",
+        r#"{"a":1,}"#,
+        r#"{"päge":"größer als acht bytes, mit umlauten ä ö ü","日本":"語"}"#,
+    ];
+
+    #[test]
+    fn it_agrees_with_serde_json_on_what_is_json() {
+        SEEDS.iter().for_each(|seed| check(seed));
+        for at in 0..32 {
+            let mut text = format!("{{\"a\":\"{}\"}}", "x".repeat(32));
+            text.replace_range(6 + at..7 + at, "\u{1f}");
+            check(&text);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn it_agrees_with_serde_json_on_mutations(
+            seed in prop::sample::select(&SEEDS[..]),
+            cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..128), 0..4),
+            doubled in any::<bool>(),
+        ) {
+            let mut text: Vec<char> = seed.chars().collect();
+            for (at, byte) in cuts {
+                let at = at.index(text.len().max(1));
+                match byte {
+                    0 if at < text.len() => { text.remove(at); }
+                    byte if byte % 2 == 1 => text.insert(at, char::from(byte)),
+                    byte if at < text.len() => text[at] = char::from(byte),
+                    _ => {}
+                }
+            }
+            let text: String = text.into_iter().collect();
+            check(&text);
+            if doubled {
+                check(&format!("[{text},{text}]"));
+                check(&format!("{{\"a\":{text},\"b\":{text}}}"));
+            }
+        }
+    }
+
+    #[test]
+    fn depth_counts_what_is_open_at_once_and_costs_no_stack() {
+        let depth = |text: &str| Scanner::new(text).value(&mut Vec::new()).map(|s| s.depth);
+        assert_eq!(depth("1"), Ok(0));
+        assert_eq!(depth("{}"), Ok(1));
+        assert_eq!(depth(r#"{"a":[[]],"b":{}}"#), Ok(3));
+        assert_eq!(depth(r#"{"a":"[[[["}"#), Ok(1));
+        let deep = "[".repeat(200_000) + &"]".repeat(200_000);
+        assert_eq!(depth(&deep), Ok(200_000));
+        assert_eq!(depth(&deep[1..]), Ok(199_999));
+        assert_eq!(depth(&deep[..deep.len() - 1]), Err(Malformed));
+    }
+}

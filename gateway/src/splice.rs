@@ -1,0 +1,106 @@
+//! Writes JSON objects member by member, one after another into one buffer.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::scan::{Member, plain};
+
+/// The objects being written.
+#[derive(Debug, Default)]
+pub(crate) struct Splice {
+    out: BytesMut,
+    is_first: bool,
+}
+
+impl Splice {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            out: BytesMut::with_capacity(bytes),
+            is_first: true,
+        }
+    }
+
+    /// Bytes of a text on their own, in the same buffer.
+    pub(crate) fn bytes(&mut self, text: &str) -> Bytes {
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.split().freeze()
+    }
+
+    /// Starts an object that will take about `bytes`.
+    pub(crate) fn start(&mut self, bytes: usize) {
+        self.out.clear();
+        self.out.reserve(bytes);
+        self.is_first = true;
+    }
+
+    /// Ends the object.
+    pub(crate) fn finish(&mut self) -> Bytes {
+        if self.is_first {
+            self.out.extend_from_slice(b"{");
+        }
+        self.out.extend_from_slice(b"}");
+        self.out.split().freeze()
+    }
+
+    /// A member whose value is JSON.
+    pub(crate) fn raw(&mut self, name: &str, value: &str) {
+        self.separate();
+        self.string(name);
+        self.out.extend_from_slice(b":");
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    /// A member whose value is a text.
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
+        self.raw(name, "");
+        self.string(value);
+    }
+
+    /// Members as they are, separated by commas.
+    pub(crate) fn members(&mut self, members: &[u8]) {
+        self.separate();
+        self.out.extend_from_slice(members);
+    }
+
+    /// Those of `members` that stay, as they lie in `text`: neighbours in one piece.
+    pub(crate) fn copy<'m, 'a: 'm>(
+        &mut self,
+        text: &str,
+        members: impl Iterator<Item = &'m Member<'a>>,
+    ) {
+        let mut piece = 0..0;
+        for member in members {
+            if !member.is_compact {
+                self.piece(text, std::mem::take(&mut piece));
+                self.raw(&member.name, member.value.raw);
+            } else if !piece.is_empty() && piece.end + 1 == member.span.start {
+                piece.end = member.span.end;
+            } else {
+                self.piece(text, std::mem::replace(&mut piece, member.span.clone()));
+            }
+        }
+        self.piece(text, piece);
+    }
+
+    fn piece(&mut self, text: &str, piece: std::ops::Range<usize>) {
+        if !piece.is_empty() {
+            self.members(&text.as_bytes()[piece]);
+        }
+    }
+
+    fn separate(&mut self) {
+        let before: &[u8] = if self.is_first { b"{" } else { b"," };
+        self.out.extend_from_slice(before);
+        self.is_first = false;
+    }
+
+    fn string(&mut self, text: &str) {
+        if plain(text.as_bytes()) == text.len() {
+            self.out.extend_from_slice(b"\"");
+            self.out.extend_from_slice(text.as_bytes());
+            self.out.extend_from_slice(b"\"");
+        } else {
+            let text = serde_json::to_string(text).expect("a string can be written to memory");
+            self.out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
