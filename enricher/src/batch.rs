@@ -1,6 +1,7 @@
 //! A batch of records enriched: what goes to which topic, and what is counted of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use event::header::{self, Format};
@@ -102,7 +103,7 @@ fn record(event: EnrichedEvent, raw: &Record) -> Record {
     Record {
         key: Some(own_key.unwrap_or_else(|| event.key.into())),
         value: event.value.into(),
-        headers: vec![
+        headers: Arc::new([
             (
                 header::FORMAT_NAME,
                 Bytes::from_static(header::FORMAT.as_bytes()),
@@ -110,7 +111,7 @@ fn record(event: EnrichedEvent, raw: &Record) -> Record {
                 .into(),
             (header::ID, event.id.into()).into(),
             (header::DAY, event.day.into()).into(),
-        ],
+        ]),
         timestamp_ms: raw.timestamp_ms,
     }
 }

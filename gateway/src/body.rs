@@ -96,19 +96,29 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
 }
 
 async fn collect(mut body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+    // Most bodies come in one piece, which is taken as it is.
+    let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::BadRequest)?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if whole.len() + data.len() > max_bytes {
+        if first.len() + whole.len() + data.len() > max_bytes {
             drain(body).await;
             return Err(Problem::BodyTooLarge);
         }
+        if first.is_empty() && whole.is_empty() {
+            first = data;
+            continue;
+        }
+        whole.extend_from_slice(&std::mem::take(&mut first));
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+    match whole.is_empty() {
+        true => Ok(first),
+        false => Ok(whole.freeze()),
+    }
 }
 
 async fn drain(mut body: Body) {

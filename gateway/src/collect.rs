@@ -1,11 +1,11 @@
 //! Answers `/collect`: read, decode, check, append.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -24,8 +24,11 @@ use crate::sender::Sender;
 use crate::spool::Lane;
 use crate::{Gateway, body, cors, pixel, source, visitor};
 
-/// The format of the records that this version writes.
-const FORMAT: Bytes = Bytes::from_static(header_names::FORMAT.as_bytes());
+/// Those of every record: the format that this version writes.
+static HEADERS: LazyLock<Arc<[Header]>> = LazyLock::new(|| {
+    let format = Bytes::from_static(header_names::FORMAT.as_bytes());
+    [(header_names::FORMAT_NAME, format).into()].into()
+});
 
 /// What became of a request's events.
 struct Kept {
@@ -38,15 +41,16 @@ struct Kept {
 pub(crate) async fn post(
     State(gateway): State<Arc<Gateway>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
     let since = Instant::now();
+    // Not by extractors, each of which copies what it hands out.
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
     let asked = Asked {
         peer,
-        headers: &headers,
-        query: query.as_deref(),
+        headers,
+        query: parts.uri.query(),
     };
     let mut response = match take(&gateway, asked, body).await {
         Ok(kept) if kept.dead_lettered.is_empty() => {
@@ -56,7 +60,7 @@ pub(crate) async fn post(
         Err(problem) => problem.into_response(),
     };
     let readers = door::readers(&gateway, asked);
-    cors::allow(&readers, &headers, response.headers_mut());
+    cors::allow(&readers, headers, response.headers_mut());
     gateway
         .metrics
         .request_seconds
@@ -303,7 +307,7 @@ fn record(admitted: Admitted, sender: &Sender<'_>) -> Record {
     Record {
         key: Some(admitted.key),
         value: admitted.value,
-        headers: vec![(header_names::FORMAT_NAME, FORMAT).into()],
+        headers: HEADERS.clone(),
         timestamp_ms: sender.received_at.as_millisecond(),
     }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -187,7 +188,7 @@ async fn append(stream: &dyn Stream, topic: &str, salts: &[(Date, Salt)]) -> any
     let record = |(day, salt): &(Date, Salt)| Record {
         key: Some("salts".into()),
         value: Kept::new(*day, salt).json().into(),
-        headers: Vec::new(),
+        headers: Arc::default(),
         timestamp_ms: Timestamp::now().as_millisecond(),
     };
     let records = salts.iter().map(record).collect();

@@ -51,7 +51,8 @@ impl<'a> Sender<'a> {
         let config = &gateway.config;
         let text = |name: &HeaderName| {
             let value = headers.get(name)?.to_str().ok()?;
-            Some(value.chars().take(MAX_HEADER_CHARS).collect::<String>())
+            // A header's text is ASCII.
+            Some(value[..value.len().min(MAX_HEADER_CHARS)].to_owned())
         };
         let language = text(&header::ACCEPT_LANGUAGE).and_then(|list| {
             let first = list.split([',', ';']).next()?.trim().to_owned();

@@ -13,8 +13,9 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// The payload.
     pub value: Bytes,
-    /// Small named values beside the payload, in order; names may repeat.
-    pub headers: Vec<Header>,
+    /// Small named values beside the payload, in order; names may repeat. Records that have the same
+    /// share them.
+    pub headers: Arc<[Header]>,
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
 }

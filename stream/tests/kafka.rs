@@ -5,6 +5,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -41,7 +42,7 @@ fn record(value: &str) -> Record {
     Record {
         key: Some("k".into()),
         value: value.to_owned().into(),
-        headers: Vec::new(),
+        headers: Arc::default(),
         timestamp_ms: 1,
     }
 }

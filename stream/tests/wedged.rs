@@ -1,5 +1,6 @@
 //! A producer whose broker does not acknowledge, against librdkafka's in-process cluster.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::mocking::MockCluster;
@@ -26,7 +27,7 @@ fn record(value: &str) -> Record {
     Record {
         key: Some("visitor".into()),
         value: value.to_owned().into(),
-        headers: Vec::new(),
+        headers: Arc::default(),
         timestamp_ms: 1,
     }
 }

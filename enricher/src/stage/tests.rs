@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use event::{Code, DeadLetter, header};
@@ -111,7 +113,7 @@ impl Bench {
         let record = Record {
             key: Some(Bytes::copy_from_slice(key.as_bytes())),
             value: Bytes::copy_from_slice(value.as_bytes()),
-            headers: Vec::new(),
+            headers: Arc::default(),
             timestamp_ms: 1_772_366_400_000,
         };
         self.stream
@@ -315,7 +317,7 @@ async fn record_of_a_newer_format_waits_and_its_partition_with_it() {
     let record = |number: usize, format: &'static str| Record {
         key: Some("one visitor".into()),
         value: Bytes::from(good(number)),
-        headers: vec![(header::FORMAT_NAME, Bytes::from_static(format.as_bytes())).into()],
+        headers: Arc::new([(header::FORMAT_NAME, Bytes::from_static(format.as_bytes())).into()]),
         ..Record::default()
     };
     let stream = bench.stream.clone();

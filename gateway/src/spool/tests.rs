@@ -216,7 +216,7 @@ fn record(value: &str) -> Record {
     Record {
         key: Some("visitor".into()),
         value: value.to_owned().into(),
-        headers: Vec::new(),
+        headers: Arc::default(),
         timestamp_ms: Timestamp::now().as_millisecond(),
     }
 }

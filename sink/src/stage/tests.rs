@@ -73,10 +73,10 @@ fn enriched(id: &str) -> Record {
     Record {
         key: Some(id.to_owned().into()),
         value: json!({ "event_id": id }).to_string().into(),
-        headers: vec![
+        headers: Arc::new([
             header(event::header::ID, id),
             header(event::header::DAY, "2026.03.10"),
-        ],
+        ]),
         timestamp_ms: Timestamp::now().as_millisecond(),
     }
 }
@@ -128,7 +128,8 @@ async fn record_of_a_newer_format_waits_and_its_partition_with_it() {
         let mut record = enriched(id);
         record.key = Some("one visitor".into());
         let format = (event::header::FORMAT_NAME, format.into());
-        record.headers.push(Header::from(format));
+        let headers = record.headers.iter().cloned();
+        record.headers = headers.chain([Header::from(format)]).collect();
         record
     };
     let records = vec![

@@ -204,7 +204,7 @@ fn record(id: &str, day: &str) -> Record {
     Record {
         key: Some(id.to_owned().into()),
         value: serde_json::json!({ "event_id": id }).to_string().into(),
-        headers: vec![header(header::ID, id), header(header::DAY, day)],
+        headers: Arc::new([header(header::ID, id), header(header::DAY, day)]),
         timestamp_ms: 1_773_100_000_000,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
@@ -143,7 +144,7 @@ pub(super) fn record(key: &str, value: impl ToString) -> Record {
     Record {
         key: Some(key.as_bytes().to_vec().into()),
         value: value.to_string().into(),
-        headers: Vec::new(),
+        headers: Arc::default(),
         timestamp_ms: 1_700_000_000_000,
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn bytes_survive(case: &Case<'_>) {
         Record {
             key: Some(b"\x00key\xff".as_slice().into()),
             value: (0..=255).collect::<Vec<u8>>().into(),
-            headers: vec![header("a", b"1"), header("b", b""), header("a", b"\x002")],
+            headers: [header("a", b"1"), header("b", b""), header("a", b"\x002")].into(),
             timestamp_ms: 1_234_567_890_123,
         },
         Record {

@@ -32,7 +32,7 @@ pub(super) fn encode(out: &mut Vec<u8>, offset: u64, record: &Record) {
     out.extend_from_slice(&key_length.to_le_bytes());
     out.extend_from_slice(record.key.as_deref().unwrap_or_default());
     out.extend_from_slice(&(record.headers.len() as u16).to_le_bytes());
-    for header in &record.headers {
+    for header in record.headers.iter() {
         out.extend_from_slice(&(header.name.len() as u16).to_le_bytes());
         out.extend_from_slice(header.name.as_bytes());
         out.extend_from_slice(&(header.value.len() as u32).to_le_bytes());
@@ -121,7 +121,7 @@ impl Body {
             Record {
                 key,
                 value,
-                headers,
+                headers: headers.into(),
                 timestamp_ms,
             },
         ))
@@ -157,7 +157,7 @@ mod tests {
             .prop_map(|(key, value, headers, timestamp_ms)| Record {
                 key,
                 value,
-                headers,
+                headers: headers.into(),
                 timestamp_ms,
             })
     }

@@ -326,7 +326,7 @@ fn delivered(message: &BorrowedMessage<'_>, names: &mut HashMap<String, Arc<str>
             name
         }
     };
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
+    let headers = message.headers().map_or_else(Arc::default, |headers| {
         let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
             name: header.key.to_owned().into(),
             value: Bytes::copy_from_slice(header.value.unwrap_or_default()),

@@ -35,6 +35,10 @@ use crate::{AppendError, Record, StreamError};
 /// Longest wait between two looks at the oldest call; shutdown waits for it too.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Time between two looks at the reports while some are due. Waiting for each costs a switch of
+/// threads for every batch that a broker acknowledges; a linger is several times this.
+const TICK: Duration = Duration::from_millis(1);
+
 /// Bytes that Kafka adds to a record at most, beside two for each header.
 const RECORD_OVERHEAD_BYTES: usize = 64;
 
@@ -385,13 +389,31 @@ impl Generation {
 /// Serves the delivery reports until told to stop, and those of the last records after that.
 fn serve(native: &Native, is_stopped: &AtomicBool, timeout: Duration, patience: Duration) {
     while !is_stopped.load(Ordering::Acquire) {
-        native.poll(POLL);
+        if native.in_flight_count() == 0 {
+            native.poll(POLL);
+        } else {
+            drain(native);
+            thread::sleep(TICK);
+        }
         native.context().watch(native, timeout, patience);
     }
     let end = Instant::now() + timeout.max(patience);
     while native.in_flight_count() > 0 && Instant::now() < end {
         native.context().watch(native, timeout, patience);
         native.poll(Duration::from_millis(10));
+    }
+}
+
+/// Serves the reports that have come.
+fn drain(native: &Native) {
+    let mut left = native.in_flight_count();
+    loop {
+        native.poll(Duration::ZERO);
+        let now = native.in_flight_count();
+        if now == left {
+            return;
+        }
+        left = now;
     }
 }
 
@@ -409,7 +431,7 @@ fn send(
     }
     if !record.headers.is_empty() {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for header in &record.headers {
+        for header in record.headers.iter() {
             headers = headers.insert(Header {
                 key: &header.name,
                 value: Some(&header.value[..]),
