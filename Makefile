@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint deploy-check ua-report fuzz
+.PHONY: help run test chaos chaos-gateway bench-gateway lint deploy-check ua-report fuzz
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## start everything in one process, with fake visitors
 	cargo run --release -- up --demo
@@ -12,6 +12,12 @@ test: ## run every test, with a real broker and real engines (needs mvn, a JDK, 
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
+
+chaos-gateway: ## faults of brokers, disk, clock and gateway under load (WEIR_CHAOS_SECONDS, WEIR_CHAOS_ROUNDS; needs haproxy)
+	tests/run chaos-gateway
+
+bench-gateway: ## CPU of an acknowledged event beside others (WEIR_BENCH_ROUNDS, 3; needs Python 3.11)
+	bench/gateway/run --rounds $${WEIR_BENCH_ROUNDS:-3}
 
 ua-report: ## print how often channels, agents and bots are right (needs Node 20)
 	enricher/rules/report

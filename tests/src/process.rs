@@ -115,6 +115,16 @@ impl Process {
         Ok(())
     }
 
+    /// Stops it by SIGTERM and starts it again.
+    ///
+    /// # Errors
+    /// When it does not end in time, or cannot be started.
+    pub fn stop_and_restart(&mut self) -> anyhow::Result<()> {
+        self.stop()?;
+        self.child = spawn(&mut (self.start)(), &self.words)?;
+        Ok(())
+    }
+
     /// Kills it without warning.
     ///
     /// # Errors

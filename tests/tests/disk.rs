@@ -17,14 +17,7 @@ struct Faults(TempDir);
 impl Faults {
     fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/disk.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]);
-        compiler
-            .arg(folder.path().join("disk.so"))
-            .args([source, "-ldl"]);
-        let status = compiler.status().expect("a C compiler is there");
-        assert!(status.success(), "{source} compiles");
+        tests::faults::compile("disk", folder.path()).expect("it compiles");
         Self(folder)
     }
 
