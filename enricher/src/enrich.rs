@@ -140,7 +140,7 @@ impl Enricher {
             lookups: lookups.collect::<anyhow::Result<_>>()?,
             rules: rules.collect::<anyhow::Result<_>>()?,
             duplicates: Duplicates::new(config.duplicate_window),
-            scrub: Scrub::new(&config.privacy),
+            scrub: Scrub::new(&config),
             pseudonyms: Pseudonyms::new(&config.privacy),
             config,
             agents: Agents::new(parser),
@@ -190,6 +190,7 @@ pub fn enrich(
     if gate == Gate::Drop {
         return Ok(Enriched::Dropped);
     }
+    let possible = enricher.scrub.possible(raw, &document);
     gate.apply(&mut document);
 
     let clock = Clock::read(&mut document, record_time(context));
@@ -259,7 +260,7 @@ pub fn enrich(
             pseudonyms.apply(&mut document);
         }
     }
-    outcomes.redactions = enricher.scrub.apply(&mut document, was_enriched);
+    outcomes.redactions = enricher.scrub.apply(&mut document, possible, was_enriched);
     keep_address(&mut document, config.privacy.ip, gate);
     document.set(slot::ENRICHED_AT, Value::Time(at(context.now_ms)));
     document.set_text(slot::WEIR_VERSION, env!("CARGO_PKG_VERSION"));
