@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint deploy-check ua-report fuzz
+.PHONY: help run test chaos lint deploy-check ua-report fuzz bench-enricher
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,6 +15,9 @@ chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 
 ua-report: ## print how often channels, agents and bots are right (needs Node 20)
 	enricher/rules/report
+
+bench-enricher: ## CPU time an event of the enricher, beside others (needs what test needs, taskset)
+	bench/enricher/run
 
 fuzz: ## feed every reader of untrusted bytes with mutations for WEIR_FUZZ_SECONDS (60) each
 	cargo build --workspace --tests --locked
