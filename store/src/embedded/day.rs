@@ -140,11 +140,11 @@ impl Day {
         let query = TermQuery::new(term.clone(), IndexRecordOption::Basic);
         let mut state = self.state();
         let found = self.searcher().search(&query, &Count)?;
-        if found > 0 {
-            if let Err(error) = self.rewrite_without(&mut state, term) {
-                state.forget();
-                return Err(error);
-            }
+        if found > 0
+            && let Err(error) = self.rewrite_without(&mut state, term)
+        {
+            state.forget();
+            return Err(error);
         }
         Ok(found as u64)
     }
