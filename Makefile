@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos chaos-gateway bench-gateway lint deploy-check ua-report fuzz
+.PHONY: help run test chaos chaos-gateway bench-gateway bench-enricher lint deploy-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,6 +21,9 @@ bench-gateway: ## CPU of an acknowledged event beside others (WEIR_BENCH_ROUNDS,
 
 ua-report: ## print how often channels, agents and bots are right (needs Node 20)
 	enricher/rules/report
+
+bench-enricher: ## CPU time an event of the enricher, beside others (needs what test needs, taskset)
+	bench/enricher/run
 
 fuzz: ## feed every reader of untrusted bytes with mutations for WEIR_FUZZ_SECONDS (60) each
 	cargo build --workspace --tests --locked

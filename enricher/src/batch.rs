@@ -33,6 +33,7 @@ pub(crate) struct Counts {
     pub(crate) enriched: u64,
     pub(crate) routed: u64,
     pub(crate) dropped: u64,
+    pub(crate) forgotten: u64,
     pub(crate) redacted: [u64; Secret::ALL.len()],
     pub(crate) lookup_hit: u64,
     pub(crate) lookup_miss: u64,
@@ -68,6 +69,7 @@ pub(crate) fn enrich(enricher: &Enricher, records: Vec<Delivered>) -> EnrichedBa
                 batch.routed.push((routed, delivered));
             }
             Ok(Enriched::Dropped) => batch.counts.dropped += 1,
+            Ok(Enriched::Forgotten) => batch.counts.forgotten += 1,
             Err(code) => batch.letters.push(letter(&delivered, code)),
         }
     }
@@ -164,6 +166,7 @@ impl Counts {
         metrics.enriched.inc_by(self.enriched);
         metrics.routed.inc_by(self.routed);
         metrics.dropped.inc_by(self.dropped);
+        metrics.forgotten.inc_by(self.forgotten);
         for (counter, count) in metrics.redacted.iter().zip(self.redacted) {
             counter.inc_by(count);
         }

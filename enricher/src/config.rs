@@ -21,6 +21,8 @@ pub struct Config {
     pub enriched_topic: String,
     /// Topic for events that cannot be enriched.
     pub dead_topic: String,
+    /// Topic of the tombstones of visitors that were forgotten.
+    pub forgotten_topic: String,
     /// City, Country and ASN files in the MaxMind format; the first that knows something says it.
     /// Empty: the demo file inside the executable, which knows documentation addresses alone.
     pub geoip: Vec<PathBuf>,
@@ -190,6 +192,7 @@ impl Default for Config {
             raw_topic: "raw-web-events".into(),
             enriched_topic: "enriched-web-events".into(),
             dead_topic: "dead-web-events".into(),
+            forgotten_topic: "weir-forgotten-visitors".into(),
             geoip: Vec::new(),
             geoip_interval: Duration::from_secs(5),
             drop_fields: Vec::new(),

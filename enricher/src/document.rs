@@ -4,13 +4,16 @@
 //! Values borrow from the record wherever its text needs no unescaping, and from the caches of the
 //! agent and geo steps, so that enriching copies little.
 //!
-//! - `read` makes a document from JSON
+//! - `read` makes a document from JSON, `flat` most of them without a general parser
 //! - `repair` brings every value into the kind of its field
 //! - `props` bounds and flattens the members that Weir does not know
 //! - `instant` reads and writes times
+//! - `plain` tells texts that need no escapes
 //! - `write` makes JSON of it
 
+mod flat;
 pub(crate) mod instant;
+mod plain;
 pub(crate) mod props;
 pub(crate) mod read;
 pub(crate) mod repair;
@@ -22,7 +25,7 @@ use std::net::IpAddr;
 use event::FIELDS;
 use jiff::Timestamp;
 
-use crate::slot::{self, Slot};
+use crate::slot::{self, Slot, Slots};
 
 /// The value of one slot.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -51,20 +54,34 @@ pub(crate) enum Value<'a> {
 }
 
 /// One event.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Document<'a> {
-    /// On the heap, for some kilobytes are moved with every move of the document.
-    slots: Box<[Value<'a>; FIELDS.len()]>,
+    /// Where in `values` the value of a slot is, or [`NO_PLACE`].
+    places: [u8; FIELDS.len()],
+    /// The slots that have a value: every step goes over these alone, for an event has half of the
+    /// fields at most.
+    filled: Slots,
+    values: Vec<Value<'a>>,
+    /// Places whose value was taken.
+    free: Vec<u8>,
     /// Members that the table does not know, in the order sent; of equal names the last wins.
     pub(crate) unknown: Vec<(Cow<'a, str>, serde_json::Value)>,
     /// The finished `props`, once repaired.
     pub(crate) props: props::Props<'a>,
 }
 
+/// Fields of an enriched event, rounded up.
+const USUAL_FIELDS: usize = 80;
+
+const NO_PLACE: u8 = u8::MAX;
+
 impl Default for Document<'_> {
     fn default() -> Self {
         Self {
-            slots: Box::new([const { Value::Absent }; FIELDS.len()]),
+            places: [NO_PLACE; FIELDS.len()],
+            filled: Slots::default(),
+            values: Vec::with_capacity(USUAL_FIELDS),
+            free: Vec::new(),
             unknown: Vec::new(),
             props: props::Props::default(),
         }
@@ -74,17 +91,33 @@ impl Default for Document<'_> {
 impl<'a> Document<'a> {
     /// The value of a slot.
     pub(crate) fn value(&self, slot: Slot) -> &Value<'a> {
-        &self.slots[slot.index()]
+        match self.places[slot.index()] {
+            NO_PLACE => &Value::Absent,
+            place => &self.values[usize::from(place)],
+        }
     }
 
     /// Takes the value of a slot, leaving it absent.
     pub(crate) fn take(&mut self, slot: Slot) -> Value<'a> {
-        std::mem::take(&mut self.slots[slot.index()])
+        match self.places[slot.index()] {
+            NO_PLACE => Value::Absent,
+            place => {
+                self.filled.remove(slot);
+                self.places[slot.index()] = NO_PLACE;
+                self.free.push(place);
+                std::mem::take(&mut self.values[usize::from(place)])
+            }
+        }
     }
 
     /// Whether a slot has a value.
     pub(crate) fn has(&self, slot: Slot) -> bool {
-        !matches!(self.value(slot), Value::Absent)
+        self.places[slot.index()] != NO_PLACE
+    }
+
+    /// The slots that have a value now.
+    pub(crate) fn filled(&self) -> Slots {
+        self.filled
     }
 
     /// The text of a slot; `None` where it holds none.
@@ -114,7 +147,26 @@ impl<'a> Document<'a> {
 
     /// Sets a slot.
     pub(crate) fn set(&mut self, slot: Slot, value: Value<'a>) {
-        self.slots[slot.index()] = value;
+        if matches!(value, Value::Absent) {
+            self.take(slot);
+            return;
+        }
+        let place = self.places[slot.index()];
+        if place != NO_PLACE {
+            self.values[usize::from(place)] = value;
+            return;
+        }
+        self.filled.add(slot);
+        match self.free.pop() {
+            Some(place) => {
+                self.places[slot.index()] = place;
+                self.values[usize::from(place)] = value;
+            }
+            None => {
+                self.places[slot.index()] = self.values.len() as u8;
+                self.values.push(value);
+            }
+        }
     }
 
     /// Sets a slot to a text.

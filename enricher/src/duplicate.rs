@@ -3,9 +3,10 @@
 //! The store recognises an id for ever, which survives restarts; here the same content under
 //! another id is recognised, in bounded memory and for a while.
 
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
 
@@ -30,7 +31,7 @@ impl Duplicates {
         (!window.is_zero()).then(|| Self {
             window,
             seen: Cache::new(MAX_REMEMBERED),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         })
     }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use event::forgotten::Tombstone;
 use event::redact::{self, Counts as Redactions};
-use event::{Code, index, limits};
+use event::{Code, Forgotten, index, limits};
 use jiff::Timestamp;
 use stream::Position;
 
@@ -52,6 +53,8 @@ pub enum Enriched {
     Routed(Box<EnrichedEvent>),
     /// Settings say that it is not kept.
     Dropped,
+    /// Its visitor was forgotten.
+    Forgotten,
 }
 
 /// An enriched event.
@@ -104,6 +107,8 @@ pub struct Enricher {
     pub(crate) agents: Agents,
     pub(crate) databases: Arc<ArcSwap<Databases>>,
     pub(crate) own: Option<Arc<File<Own>>>,
+    /// The visitors whose data was deleted.
+    pub(crate) forgotten: Arc<ArcSwap<Forgotten>>,
     pub(crate) datacentres: Datacentres,
     lookups: Vec<Lookup>,
     rules: Vec<Rule>,
@@ -136,11 +141,12 @@ impl Enricher {
         let rules = config.rules.iter().map(Rule::new);
         Ok(Self {
             own: own.transpose()?.map(Arc::new),
+            forgotten: Arc::default(),
             datacentres: Datacentres::new(&config.datacentre_as)?,
             lookups: lookups.collect::<anyhow::Result<_>>()?,
             rules: rules.collect::<anyhow::Result<_>>()?,
             duplicates: Duplicates::new(config.duplicate_window),
-            scrub: Scrub::new(&config.privacy),
+            scrub: Scrub::new(&config),
             pseudonyms: Pseudonyms::new(&config.privacy),
             config,
             agents: Agents::new(parser),
@@ -186,13 +192,20 @@ pub fn enrich(
     check_type(&document)?;
     let was_enriched = document.has(slot::WEIR_VERSION);
 
+    // Before the gate takes ids away.
+    let tombstones = find_tombstones(enricher, &document);
     let gate = Gate::read(&document, &config.privacy);
     if gate == Gate::Drop {
         return Ok(Enriched::Dropped);
     }
+    let possible = enricher.scrub.possible(raw, &document);
     gate.apply(&mut document);
 
     let clock = Clock::read(&mut document, record_time(context));
+    let blocks = |tombstone: Tombstone| tombstone.blocks(clock.event, clock.received);
+    if tombstones.into_iter().flatten().any(blocks) {
+        return Ok(Enriched::Forgotten);
+    }
     clock.check_age(config.max_event_age)?;
     let (id, day) = identify(&mut document, &clock, context.position, config);
     repair::repair(&mut document);
@@ -259,7 +272,7 @@ pub fn enrich(
             pseudonyms.apply(&mut document);
         }
     }
-    outcomes.redactions = enricher.scrub.apply(&mut document, was_enriched);
+    outcomes.redactions = enricher.scrub.apply(&mut document, possible, was_enriched);
     keep_address(&mut document, config.privacy.ip, gate);
     document.set(slot::ENRICHED_AT, Value::Time(at(context.now_ms)));
     document.set_text(slot::WEIR_VERSION, env!("CARGO_PKG_VERSION"));
@@ -281,6 +294,19 @@ pub fn enrich(
     Ok(match is_bot && config.bots == Bots::Route {
         true => Enriched::Routed(event),
         false => Enriched::Document(event),
+    })
+}
+
+/// The tombstones of the ids that the event is known by, where a visitor was forgotten.
+fn find_tombstones(enricher: &Enricher, document: &Document<'_>) -> [Option<Tombstone>; 2] {
+    let forgotten = enricher.forgotten.load();
+    if forgotten.is_empty() {
+        return [None; 2];
+    }
+    [slot::USER_CUSTOM_ID, slot::USER_DOMAIN_ID].map(|slot| match document.value(slot) {
+        Value::Text(id) => forgotten.of(id),
+        Value::Long(id) => forgotten.of(&id.to_string()),
+        _ => None,
     })
 }
 

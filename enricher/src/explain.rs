@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use event::redact::Secret;
+use event::redact::{Secret, Secrets};
 
 use crate::address;
 use crate::document::Document;
@@ -251,7 +251,7 @@ fn explain_privacy(enricher: &Enricher, question: &Question<'_>, findings: &mut 
         let Some(sent) = sent else { continue };
         let mut document = Document::default();
         document.set_text(slot, sent);
-        let counts = enricher.scrub.apply(&mut document, false);
+        let counts = enricher.scrub.apply(&mut document, Secrets::ALL, false);
         let found: Vec<String> = Secret::ALL
             .iter()
             .zip(counts)

@@ -9,6 +9,7 @@
 //!   `consent`, `clock`, [`agent`], `geo`, `source`, `duplicate`, `lookup`, `rule`,
 //!   `scrub`, `address`
 //! - `datacentre` knows whose networks are machines'
+//! - `forgotten` knows the visitors whose data was deleted
 //! - `reload` takes tables anew when their files change
 //! - `document` is the event as the steps see it, and `slot` names its fields
 //! - `link` takes addresses of pages apart
@@ -27,6 +28,7 @@ mod document;
 mod duplicate;
 mod enrich;
 mod explain;
+mod forgotten;
 #[cfg(test)]
 mod fuzz;
 mod geo;
@@ -46,4 +48,5 @@ pub use config::Config;
 pub use enrich::{Enriched, EnrichedEvent, Enricher, GeoOutcome, Outcomes, RecordContext, enrich};
 pub use explain::{Finding, Question, explain};
 pub use geo::{Place, verify_geoip};
+pub use scrub::pseudonym::pseudonym;
 pub use stage::run;

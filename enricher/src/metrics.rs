@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     pub(crate) dead_lettered: Counter,
     /// Events that settings leave out.
     pub(crate) dropped: Counter,
+    /// Events of visitors that were forgotten.
+    pub(crate) forgotten: Counter,
     /// Look-ups that found a place.
     pub(crate) geo_hit: Counter,
     /// Look-ups that found none.
@@ -94,6 +96,7 @@ impl Metrics {
             enriched: event("enriched"),
             dead_lettered: event("dead_lettered"),
             dropped: event("dropped"),
+            forgotten: event("forgotten"),
             geo_hit: place("hit"),
             geo_miss: place("miss"),
             geo_private: place("private"),

@@ -12,12 +12,13 @@ use std::borrow::Cow;
 
 use event::Origin;
 use event::redact::{self, Counts, Secret, Secrets};
+use memchr::memmem;
 use serde_json::Value as Json;
 
-use crate::config::Privacy;
+use crate::config::Config;
 use crate::document::props::Prop;
 use crate::document::{Document, Value};
-use crate::slot::{self, Slot};
+use crate::slot::{self, Slot, Slots};
 
 /// Texts that are looked through for every kind: those in which sites put what people typed.
 const FREE_TEXTS: [Slot; 10] = [
@@ -44,74 +45,98 @@ const ECHOES: [Slot; 7] = [
     slot::BROWSER_NAME,
 ];
 
-/// How texts are looked through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// Not at all: the enricher's own words.
-    Never,
-    /// For e-mail addresses.
-    Email,
-    /// For every kind that is wanted.
-    Whole,
-}
-
 /// The step, made from the settings once.
 #[derive(Debug)]
 pub(crate) struct Scrub {
     rules: address::Rules,
     wanted: Secrets,
-    looks: Vec<Look>,
+    /// Texts that are looked through for every kind that is wanted.
+    wholes: Slots,
+    /// Texts that are looked through for e-mail addresses: all but the enricher's own words.
+    emails: Slots,
+    /// The same of an event that says it was enriched.
+    emails_of_enriched: Slots,
+    /// Whether texts come from elsewhere than the record.
+    has_other_texts: bool,
+    /// How every web token begins.
+    token: memmem::Finder<'static>,
 }
 
 impl Scrub {
     /// Makes the step.
-    pub(crate) fn new(privacy: &Privacy) -> Self {
-        let look = |slot: Slot| {
-            if slot == slot::USER_CUSTOM_ID {
-                Look::Never
-            } else if FREE_TEXTS.contains(&slot) {
-                Look::Whole
-            } else if slot.field().origin == Origin::Enricher && !ECHOES.contains(&slot) {
-                Look::Never
-            } else {
-                Look::Email
-            }
-        };
+    pub(crate) fn new(config: &Config) -> Self {
+        let is_whole = |slot: &Slot| FREE_TEXTS.contains(slot);
+        let is_own =
+            |slot: Slot| slot.field().origin == Origin::Enricher && !ECHOES.contains(&slot);
+        let others = || Slot::all().filter(|slot| *slot != slot::USER_CUSTOM_ID && !is_whole(slot));
         Self {
-            rules: address::Rules::new(privacy),
-            wanted: privacy.redact,
-            looks: Slot::all().map(look).collect(),
+            rules: address::Rules::new(&config.privacy),
+            wanted: config.privacy.redact,
+            wholes: Slot::all().filter(is_whole).collect(),
+            emails: others().filter(|slot| !is_own(*slot)).collect(),
+            emails_of_enriched: others().collect(),
+            has_other_texts: !config.rules.is_empty()
+                || !config.lookups.is_empty()
+                || config.rules_file.is_some(),
+            token: memmem::Finder::new(b"eyJ"),
         }
     }
 
-    /// Rewrites addresses and takes out what is found. Click ids stay where the visitor granted it.
-    pub(crate) fn apply(&self, document: &mut Document<'_>, was_enriched: bool) -> Counts {
+    /// Rewrites addresses and takes out what is found, of the kinds that are possible. Click ids stay
+    /// where the visitor granted it.
+    pub(crate) fn apply(
+        &self,
+        document: &mut Document<'_>,
+        possible: Secrets,
+        was_enriched: bool,
+    ) -> Counts {
         let has_consent = document
             .text(slot::CONSENT)
             .is_some_and(|consent| consent.trim().eq_ignore_ascii_case("granted"));
         self.rewrite(document, slot::PAGE_URL, has_consent);
         self.rewrite(document, slot::REFERER_URL, has_consent);
         let mut counts = Counts::default();
-        if self.wanted == Secrets::default() {
+        let wanted = self.wanted.and(possible);
+        if wanted == Secrets::default() {
             return counts;
         }
-        for (slot, look) in Slot::all().zip(&self.looks) {
-            let look = match look {
-                // Another program may have written what an enriched event says.
-                Look::Never if was_enriched && slot != slot::USER_CUSTOM_ID => Look::Email,
-                look => *look,
-            };
-            if look == Look::Never {
-                continue;
-            }
-            let wanted = match look {
-                Look::Whole => self.wanted,
-                _ => self.wanted.and(Secrets::EMAIL),
-            };
-            self.text(document, slot, wanted, &mut counts);
+        // Another program may have written what an enriched event says.
+        let others = match was_enriched {
+            true => self.emails_of_enriched,
+            false => self.emails,
+        };
+        let filled = document.filled();
+        filled
+            .and(self.wholes)
+            .each(|slot| self.text(document, slot, wanted, &mut counts));
+        if wanted.has(Secret::Email) {
+            filled
+                .and(others)
+                .each(|slot| self.text(document, slot, Secrets::EMAIL, &mut counts));
         }
-        self.props(document, &mut counts);
+        self.props(document, wanted, &mut counts);
         counts
+    }
+
+    /// The kinds that the texts of a record can hold at all. Nearly no record holds a sign of an
+    /// e-mail address or a token outside of the visitor's id, which stays as it is; texts that come
+    /// from elsewhere, such as the user's tables, must be looked at in any case.
+    pub(crate) fn possible(&self, raw: &[u8], document: &Document<'_>) -> Secrets {
+        if self.has_other_texts || memchr::memchr(b'\\', raw).is_some() {
+            return Secrets::ALL;
+        }
+        let id = document.text(slot::USER_CUSTOM_ID).unwrap_or_default();
+        let of_id = signs(id.as_bytes());
+        let mut possible = Secrets::ALL;
+        // Of more than one sign in the id, one may stand in its domain. An id that is there twice
+        // counts once, and then every text is looked at.
+        if signs(raw) == of_id && of_id <= 1 {
+            possible = possible.without(Secret::Email);
+        }
+        if self.token.find(raw).is_none() {
+            possible = possible.without(Secret::Jwt);
+        }
+        possible
     }
 
     fn rewrite(&self, document: &mut Document<'_>, slot: Slot, has_consent: bool) {
@@ -160,8 +185,7 @@ impl Scrub {
         }
     }
 
-    fn props(&self, document: &mut Document<'_>, counts: &mut Counts) {
-        let wanted = self.wanted;
+    fn props(&self, document: &mut Document<'_>, wanted: Secrets, counts: &mut Counts) {
         document
             .props
             .rename_all(|name| redact::redact(name, wanted, counts));
@@ -184,6 +208,16 @@ impl Scrub {
             Prop::Json(json) => redact_json(json, wanted, counts),
         });
     }
+}
+
+/// How many signs of an e-mail address there are: `@`, and `%40` or `%25`, which may become one.
+fn signs(text: &[u8]) -> usize {
+    let is_sign = |at: &usize| {
+        text[*at] == b'@' || matches!(text.get(at + 1..at + 3), Some(b"40") | Some(b"25"))
+    };
+    memchr::memchr2_iter(b'@', b'%', text)
+        .filter(is_sign)
+        .count()
 }
 
 /// Texts and names of members, at any depth; depth was bounded when the event was read.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use event::{FIELDS, Field};
+use event::{FIELDS, Field, Origin};
+use foldhash::fast::FixedState;
 
 /// A field of [`FIELDS`] by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,18 +42,74 @@ impl Slot {
 
     /// The slot of the field of this name.
     pub(crate) fn find(name: &str) -> Option<Self> {
-        static SLOTS: LazyLock<HashMap<&'static str, Slot>> =
+        // The names are ours, so nobody can make them collide.
+        static SLOTS: LazyLock<HashMap<&'static str, Slot, FixedState>> =
             LazyLock::new(|| Slot::all().map(|slot| (slot.field().name, slot)).collect());
         SLOTS.get(name).copied()
     }
 
-    /// The slot of the field of this name, looked for first behind `self`: members mostly come in
-    /// the order of the table, which spares the hashing.
-    pub(crate) fn find_after(self, name: &str) -> Option<Self> {
-        match FIELDS.get(self.index() + 1) {
-            Some(field) if field.name == name => Some(Self(self.0 + 1)),
+    /// The slot of the field of this name, looked for first behind `previous`: members mostly come
+    /// in the order of the table, which spares the hashing.
+    pub(crate) fn find_behind(previous: Option<Self>, name: &str) -> Option<Self> {
+        let next = previous.map_or(0, |previous| previous.0 + 1);
+        match FIELDS.get(usize::from(next)) {
+            Some(field) if field.name == name => Some(Self(next)),
             _ => Self::find(name),
         }
+    }
+}
+
+/// Some slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Slots([u64; 2]);
+
+const _: () = assert!(FIELDS.len() <= 128);
+
+impl Slots {
+    /// The fields that only the enricher may set.
+    pub(crate) const ENRICHERS: Self = {
+        let (mut slots, mut place) = (Self([0; 2]), 0);
+        while place < FIELDS.len() {
+            if matches!(FIELDS[place].origin, Origin::Enricher) {
+                slots.add(Slot(place as u8));
+            }
+            place += 1;
+        }
+        slots
+    };
+
+    /// Adds a slot.
+    pub(crate) const fn add(&mut self, slot: Slot) {
+        self.0[slot.index() / 64] |= 1 << (slot.index() % 64);
+    }
+
+    /// Takes a slot out.
+    pub(crate) const fn remove(&mut self, slot: Slot) {
+        self.0[slot.index() / 64] &= !(1 << (slot.index() % 64));
+    }
+
+    /// Those that are in both.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self([self.0[0] & other.0[0], self.0[1] & other.0[1]])
+    }
+
+    /// Calls `each` with every slot, in the order of the table.
+    pub(crate) fn each(self, mut each: impl FnMut(Slot)) {
+        for (word, first) in self.0.into_iter().zip([0, 64]) {
+            let mut bits = word;
+            while bits != 0 {
+                each(Slot(first + bits.trailing_zeros() as u8));
+                bits &= bits - 1;
+            }
+        }
+    }
+}
+
+impl FromIterator<Slot> for Slots {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let mut set = Self::default();
+        slots.into_iter().for_each(|slot| set.add(slot));
+        set
     }
 }
 
@@ -147,7 +204,11 @@ mod tests {
     fn every_name_finds_its_slot() {
         for slot in Slot::all() {
             assert_eq!(Slot::find(slot.field().name), Some(slot));
-            assert_eq!(EVENT_ID.find_after(slot.field().name), Some(slot));
+            assert_eq!(
+                Slot::find_behind(Some(EVENT_ID), slot.field().name),
+                Some(slot)
+            );
+            assert_eq!(Slot::find_behind(None, slot.field().name), Some(slot));
         }
         assert_eq!(Slot::find("no such field"), None);
     }

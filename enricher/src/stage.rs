@@ -22,6 +22,7 @@ use crate::batch::{self, Counts};
 use crate::config::{Bots, Config};
 use crate::delivery::{self, Abandoned, Output};
 use crate::enrich::Enricher;
+use crate::forgotten::Graveyard;
 use crate::geo::watch::Watch;
 use crate::metrics::Metrics;
 use crate::reload;
@@ -74,7 +75,17 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
     format_health.ready();
     output.health.ready();
     output.dead_health.ready();
+    let graveyard = Graveyard::new(
+        stream.clone(),
+        &config.forgotten_topic,
+        enricher.forgotten.clone(),
+        runtime.health.component("enricher tombstones"),
+    );
     let stage = async {
+        let mut graveyard = graveyard;
+        if !graveyard.load(&shutdown).await {
+            return Ok(());
+        }
         let Some(consumer) = subscribe(&config, &*stream, &health, &shutdown).await? else {
             return Ok(());
         };
@@ -92,7 +103,8 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
             finished: HashMap::new(),
             next_commit: Instant::now(),
         };
-        stage.run(&shutdown).await
+        let follow = graveyard.follow(&shutdown);
+        tokio::join!(stage.run(&shutdown), follow).0
     };
     tokio::pin!(stage);
     let watching = async { tokio::join!(watching, tables) };

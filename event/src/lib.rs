@@ -1,6 +1,7 @@
 //! The model that every part of Weir shares. No I/O.
 //!
 //! - [`field`]: THE field table, from which mapping, schema and documentation derive
+//! - [`forgotten`]: visitors whose data was deleted
 //! - [`ecs`]: names of the Elastic Common Schema for fields of the table
 //! - [`health`]: what a sink writes of itself
 //! - [`limits`]: what an event may measure
@@ -17,6 +18,7 @@ pub mod code;
 pub mod dead_letter;
 pub mod ecs;
 pub mod field;
+pub mod forgotten;
 pub mod header;
 pub mod health;
 pub mod index;
@@ -30,4 +32,5 @@ pub use code::Code;
 pub use dead_letter::{DeadLetter, Stage};
 pub use ecs::ECS_ALIASES;
 pub use field::{FIELDS, Field, Kind, Origin};
+pub use forgotten::Forgotten;
 pub use privacy::Gpc;

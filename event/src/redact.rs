@@ -66,6 +66,12 @@ impl Secrets {
         Self(self.0 | 1 << secret as u8)
     }
 
+    /// Without one.
+    #[must_use]
+    pub const fn without(self, secret: Secret) -> Self {
+        Self(self.0 & !(1 << secret as u8))
+    }
+
     /// Those that are among both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

@@ -11,6 +11,8 @@ pub struct Config {
     pub enriched_topic: String,
     /// Topic for documents that the store refuses.
     pub dead_topic: String,
+    /// Topic of the tombstones of visitors that were forgotten.
+    pub forgotten_topic: String,
     /// Documents go to `index_prefix-YYYY.MM.dd`.
     pub index_prefix: String,
     /// A bulk is sent when its documents have this many bytes. 5 MiB is where Elastic's advice
@@ -44,6 +46,7 @@ impl Default for Config {
             group: "weir-sink".into(),
             enriched_topic: "enriched-web-events".into(),
             dead_topic: "dead-web-events".into(),
+            forgotten_topic: "weir-forgotten-visitors".into(),
             index_prefix: "web-events".into(),
             max_bulk_bytes: 5 * 1024 * 1024,
             max_bulk_events: 5_000,

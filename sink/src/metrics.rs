@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     pub(crate) created: Counter,
     /// Documents that were there already.
     pub(crate) duplicate: Counter,
+    /// Documents of visitors that were forgotten.
+    pub(crate) forgotten: Counter,
     /// Documents that became dead letters.
     pub(crate) dead_lettered: Counter,
     /// Tries of documents that the store asked to repeat.
@@ -69,6 +71,7 @@ impl Metrics {
         Self {
             created: outcome("created"),
             duplicate: outcome("duplicate"),
+            forgotten: outcome("forgotten"),
             dead_lettered: outcome("dead_lettered"),
             retried: outcome("retried"),
             set_aside,

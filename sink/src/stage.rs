@@ -14,17 +14,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
+use event::Forgotten;
 use event::header::{self, Format};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use runtime::{Backoff, Component, Runtime, Shutdown};
-use store::{Store, StoreError};
+use store::{Doomed, Store, StoreError};
 use stream::{Batch, Consumer, Held, Start, Stream, StreamError, TopicPartition};
 use tokio::time::Instant;
 
 use crate::aside::Aside;
 use crate::bulk::{self, Abandoned, Context, Item};
+use crate::forgotten::Graveyard;
 use crate::metrics::Metrics;
 use crate::offsets::Offsets;
 use crate::pace::Pace;
@@ -62,6 +65,16 @@ pub async fn run(
     if !prepare(&*store, &store_health, &runtime.shutdown).await? {
         return Ok(());
     }
+    let forgotten = Arc::<ArcSwap<Forgotten>>::default();
+    let mut graveyard = Graveyard::new(
+        stream.clone(),
+        &config.forgotten_topic,
+        forgotten.clone(),
+        runtime.health.component("sink tombstones"),
+    );
+    if !graveyard.load(&runtime.shutdown).await {
+        return Ok(());
+    }
     let Some(consumer) = subscribe(&config, &*stream, &stream_health, &runtime.shutdown).await?
     else {
         return Ok(());
@@ -96,6 +109,7 @@ pub async fn run(
         config,
         context,
         consumer,
+        forgotten,
         stream_health,
         held: Held::default(),
         format_health,
@@ -108,8 +122,16 @@ pub async fn run(
         next_sync: Instant::now(),
         must_start_over: false,
     };
+    let run = async {
+        let follow = graveyard.follow(&runtime.shutdown);
+        tokio::select! {
+            result = sink.run(&runtime.shutdown) => result,
+            // It ends with the shutdown, which the sink finishes.
+            () = async { follow.await; std::future::pending().await } => Ok(()),
+        }
+    };
     tokio::select! {
-        result = sink.run(&runtime.shutdown) => result,
+        result = run => result,
         never = retention => match never {},
         never = observe => match never {},
     }
@@ -169,9 +191,11 @@ async fn retention(days: u32, store: &dyn Store) -> std::convert::Infallible {
     loop {
         let today = Timestamp::now().to_zoned_datetime(TimeZone::UTC).date();
         let oldest = today.saturating_sub(i64::from(days).days());
-        match store.retain(oldest).await {
-            Ok(dropped) if dropped.is_empty() => {}
-            Ok(dropped) => tracing::info!(indices = dropped.join(" "), "old indices deleted"),
+        match store.delete(&Doomed::Before(oldest)).await {
+            Ok(dropped) if dropped.indices.is_empty() => {}
+            Ok(dropped) => {
+                tracing::info!(indices = dropped.indices.join(" "), "old indices deleted");
+            }
             Err(error) => tracing::warn!(%error, "old indices were not deleted"),
         }
         tokio::time::sleep(RETENTION_INTERVAL).await;
@@ -190,6 +214,8 @@ struct Sink {
     config: Config,
     context: Context,
     consumer: Box<dyn Consumer>,
+    /// Visitors whose documents are not stored any more.
+    forgotten: Arc<ArcSwap<Forgotten>>,
     stream_health: Component,
     /// Partitions that wait for a newer version.
     held: Held,
@@ -298,8 +324,15 @@ impl Sink {
         }
         let mut letters = Vec::new();
         let mut dead = Vec::new();
+        let forgotten = self.forgotten.load_full();
         for delivered in batch.records {
             self.offsets.begin(&delivered.position);
+            let written = Timestamp::from_millisecond(delivered.record.timestamp_ms);
+            if forgotten.blocks_document(&delivered.record.value, written.unwrap_or_default()) {
+                self.offsets.finish(&delivered.position);
+                self.context.metrics.forgotten.inc();
+                continue;
+            }
             let prefix = &self.config.index_prefix;
             match route::document(&delivered, prefix, self.config.max_event_age) {
                 Ok(document) => {

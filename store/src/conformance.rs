@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::civil::date;
 use serde_json::{Value, json};
 
-use crate::{Document, Indices, Outcome, Query, QueryError, Store};
+use crate::{Deleted, Document, Doomed, Indices, Outcome, Query, QueryError, Store};
 
 /// How long a written document may take to become visible.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,6 +36,7 @@ pub async fn run_all(store: &dyn Store, prefix: &str) {
     suite.hits_are_sorted_paged_and_filtered().await;
     suite.names_and_patterns_are_told_apart().await;
     suite.old_days_are_dropped_whole().await;
+    suite.documents_of_a_visitor_are_deleted().await;
 }
 
 struct Suite<'a> {
@@ -401,13 +402,52 @@ impl Suite<'_> {
     }
 
     async fn old_days_are_dropped_whole(&self) {
-        let dropped = self
-            .store
-            .retain(date(2026, 3, 11))
-            .await
-            .expect("old days can be dropped");
-        assert_eq!(dropped, [format!("{}-2026.03.10", self.prefix)]);
+        let oldest = Doomed::Before(date(2026, 3, 11));
+        let dropped = self.store.delete(&oldest).await;
+        let dropped = dropped.expect("old days can be dropped");
+        let expected = Deleted {
+            indices: vec![format!("{}-2026.03.10", self.prefix)],
+            documents: 0,
+        };
+        assert_eq!(dropped, expected);
         assert_eq!(self.total(json!({ "match_all": {} })).await, COUNT - 667);
+    }
+
+    /// Runs last: the first day is gone by then.
+    async fn documents_of_a_visitor_are_deleted(&self) {
+        let erase = async |value: &str| {
+            let doomed = Doomed::Of {
+                field: "user_domain_id",
+                value: value.to_owned(),
+            };
+            let erased = self.store.delete(&doomed).await;
+            erased.expect("documents can be deleted").documents
+        };
+        let of = |visitor: usize| {
+            let is_theirs = move |n: &usize| n % 500 == visitor && !n.is_multiple_of(3);
+            (0..COUNT).filter(is_theirs)
+        };
+        let all = self.total(json!({ "match_all": {} })).await;
+        let count = of(7).count();
+        assert!(count > 1);
+        assert_eq!(erase("visitor-7").await, count as u64);
+        assert_eq!(self.total(json!({ "match_all": {} })).await, all - count);
+        assert_eq!(erase("visitor-7").await, 0, "they are gone");
+        assert_eq!(erase("visitor-").await, 0, "a value counts whole");
+        let theirs: Vec<_> = of(7).map(|n| self.document(n)).collect();
+        let outcomes = self.store.write(&theirs).await.expect("writes");
+        assert_eq!(
+            outcomes,
+            vec![Outcome::Created; count],
+            "their ids are free"
+        );
+        assert_eq!(
+            erase("visitor-7").await,
+            count as u64,
+            "what was written is found without a sync"
+        );
+        self.store.sync().await.expect("syncs");
+        assert_eq!(self.total(json!({ "match_all": {} })).await, all - count);
     }
 }
 

@@ -4,6 +4,7 @@
 //! write of an id into its index is a [`Outcome::Duplicate`], never a second document.
 //!
 //! - [`document`]: documents and the outcome of writing each
+//! - [`doomed`]: what is to be deleted
 //! - [`query`]: requests in Elasticsearch's shape, and which indices they may reach
 //! - [`error`]: failures, sorted by what the caller does about them
 //! - [`embedded`]: tantivy, one folder a day
@@ -12,6 +13,7 @@
 
 pub mod conformance;
 pub mod document;
+pub mod doomed;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
 pub mod embedded;
@@ -21,6 +23,7 @@ pub mod query;
 use async_trait::async_trait;
 
 pub use document::{Document, Outcome};
+pub use doomed::{Deleted, Doomed};
 #[cfg(feature = "elasticsearch")]
 pub use elasticsearch::Elasticsearch;
 pub use embedded::EmbeddedStore;
@@ -55,6 +58,10 @@ pub trait Store: Send + Sync + 'static {
     /// become visible within the refresh interval.
     async fn query(&self, query: &Query) -> Result<serde_json::Value, QueryError>;
 
-    /// Deletes whole daily indices before `oldest`; returns their names.
-    async fn retain(&self, oldest: jiff::civil::Date) -> Result<Vec<String>, StoreError>;
+    /// Deletes what is doomed, for good and visibly: whatever was written before the call. What is
+    /// written at the same time may stay; calling again until nothing is found covers that.
+    ///
+    /// # Errors
+    /// A part may be deleted then; calling again goes on.
+    async fn delete(&self, doomed: &Doomed) -> Result<Deleted, StoreError>;
 }

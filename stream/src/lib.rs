@@ -10,6 +10,7 @@
 //! - [`kafka`]: an Apache Kafka cluster, for several
 //! - [`held`]: partitions that a reader cannot go on with
 //! - [`murmur2`]: where a key lies
+//! - [`table`]: a topic as a table by key, that follows what is appended
 //! - [`conformance`]: the suite that every back end passes
 
 pub mod conformance;
@@ -19,6 +20,7 @@ pub mod held;
 pub mod kafka;
 pub mod murmur2;
 pub mod record;
+pub mod table;
 
 use std::time::Duration;
 
@@ -128,8 +130,18 @@ pub struct TopicSpec {
     pub replication_factor: Option<u32>,
     /// Copies that must have a record before it is acknowledged; `None` leaves it to the back end.
     pub min_insync_replicas: Option<u32>,
-    /// How long read records are kept; `None` leaves it to the back end.
-    pub retention: Option<Duration>,
+    /// What is kept of read records; `None` leaves it to the back end.
+    pub retention: Option<Retention>,
+}
+
+/// What is kept of a topic's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// Records of this age.
+    For(Duration),
+    /// The last record of every key, for ever; a record without a value takes its key away. The
+    /// embedded log keeps every record of a topic that no group reads.
+    LastOfKey,
 }
 
 /// What [`Stream::create_topics`] did with one spec.
@@ -154,4 +166,6 @@ pub struct TopicInfo {
     pub replication_factor: Option<u32>,
     /// Copies needed for an acknowledgement; `None` where the back end has no copies.
     pub min_insync_replicas: Option<u32>,
+    /// How long records are kept; `None` where age does not decide, or the back end does not say.
+    pub retention: Option<Duration>,
 }

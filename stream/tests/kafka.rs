@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use stream::conformance::{self, Harness, PATIENCE};
 use stream::kafka::{Kafka, Mechanism, Options};
-use stream::{AppendError, Record, Start, Stream, StreamError, TopicSpec};
+use stream::{AppendError, Record, Retention, Start, Stream, StreamError, TopicSpec};
 
 /// A variable that says where a service is.
 fn service(name: &str) -> String {
@@ -54,7 +54,7 @@ async fn topic(kafka: &Kafka, partitions: u32) -> String {
         partitions,
         replication_factor: Some(1),
         min_insync_replicas: None,
-        retention: Some(Duration::from_secs(3_600)),
+        retention: Some(Retention::For(Duration::from_secs(3_600))),
     };
     kafka.create_topics(&[spec]).await.expect("is created");
     name

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -27,6 +28,9 @@ pub struct Cluster {
 struct Settings {
     folder: TempDir,
     variables: Vec<(&'static str, String)>,
+    prefix: String,
+    /// Number of the groups; another has no offsets.
+    groups: AtomicU32,
 }
 
 /// The value of a variable that says where a service is.
@@ -67,12 +71,16 @@ impl Cluster {
             ("WEIR_TOPICS__ENRICHED", format!("{prefix}-enriched")),
             ("WEIR_TOPICS__DEAD", format!("{prefix}-dead")),
             ("WEIR_TOPICS__SALTS", format!("{prefix}-salts")),
+            ("WEIR_TOPICS__FORGOTTEN", format!("{prefix}-forgotten")),
             ("WEIR_TOPICS__PARTITIONS", "3".to_owned()),
-            ("WEIR_ENRICHER__GROUP", format!("{prefix}-enricher")),
-            ("WEIR_SINK__GROUP", format!("{prefix}-sink")),
         ];
         let folder = TempDir::new()?;
-        let settings = Arc::new(Settings { folder, variables });
+        let settings = Arc::new(Settings {
+            folder,
+            variables,
+            prefix: prefix.clone(),
+            groups: AtomicU32::default(),
+        });
         let public = free_address()?;
         let mut cluster = Self {
             stages: Vec::new(),
@@ -112,6 +120,11 @@ impl Cluster {
             stage.wait_until_ready(admin).await.context(name)?;
         }
         Ok(())
+    }
+
+    /// Gives the stages other groups at their next start, so that they read from the beginning.
+    pub fn forget_offsets(&self) {
+        self.settings.groups.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Runs another command with the same configuration until it ends.
@@ -230,9 +243,13 @@ impl Cluster {
 
 impl Settings {
     fn apply<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let number = self.groups.load(Ordering::SeqCst);
+        let group = |stage: &str| format!("{}-{stage}-{number}", self.prefix);
         command
             .current_dir(self.folder.path())
             .env("XDG_DATA_HOME", self.folder.path())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("WEIR_ENRICHER__GROUP", group("enricher"))
+            .env("WEIR_SINK__GROUP", group("sink"))
     }
 }

@@ -47,6 +47,46 @@ async fn posted_event_is_found_enriched() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a broker and an engine: make test"]
+async fn forgotten_visitor_stays_forgotten() {
+    let mut cluster = Cluster::start().await.unwrap();
+    let event = |id: &str, user: &str| json!({ "event_id": id, "event_type": "pageview", "user_domain_id": user });
+    let theirs = [event("one", "visitor"), event("two", "visitor")];
+    let all = json!([theirs[0], theirs[1], event("three", "other")]);
+    assert_eq!(cluster.post(all.to_string()).await.unwrap(), 204);
+    assert_eq!(cluster.wait_for_documents(3).await.unwrap(), 3);
+    let output = cluster
+        .command("forget", &["--user", "visitor", "--export"])
+        .unwrap();
+    let receipt = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{receipt}");
+    let exported = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(exported.lines().count(), 2, "{exported}");
+    assert!(receipt.contains("deleted    2 documents"), "{receipt}");
+    assert!(
+        receipt.contains("kept ") && receipt.contains(" until "),
+        "{receipt}"
+    );
+    // The raw records again, as a group that starts anew reads them: from the beginning.
+    for stage in &mut cluster.stages[1..] {
+        stage.kill().unwrap();
+    }
+    cluster.forget_offsets();
+    for stage in &mut cluster.stages[1..] {
+        stage.kill_and_restart().unwrap();
+    }
+    cluster.wait_until_ready().await.unwrap();
+    let last = json!([event("four", "visitor"), event("five", "other")]);
+    assert_eq!(cluster.post(last.to_string()).await.unwrap(), 204);
+    assert_eq!(cluster.wait_for_documents(3).await.unwrap(), 3);
+    let query = json!({ "query": { "term": { "user_domain_id": "visitor" } } });
+    let answer = cluster.search(&query).await.unwrap();
+    assert_eq!(answer["hits"]["total"]["value"], 1, "{answer}");
+    assert_eq!(answer["hits"]["hits"][0]["_id"], "four");
+    cluster.clean().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a broker and an engine: make test"]
 async fn event_of_a_foreign_client_arrives_enriched() {
     let cluster = Cluster::start().await.unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/services/foreign-producer");

@@ -63,6 +63,19 @@ pub(crate) enum Command {
     /// Look at dead letters and send them back.
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Delete a visitor's documents and keep their events from coming back; prints a receipt.
+    Forget {
+        /// The visitor's user_custom_id or user_domain_id.
+        #[arg(long, value_name = "ID")]
+        user: String,
+        /// First print the documents, a line of JSON each; the receipt goes to standard error.
+        #[arg(long)]
+        export: bool,
+        /// Refuse what the id sends from now on, too; without it a later forgetting of the same id
+        /// takes this back.
+        #[arg(long)]
+        for_all_time: bool,
+    },
     /// Look at the events that wait on the gateway's disk for Kafka, and send them on.
     #[command(subcommand)]
     Spool(SpoolCommand),

@@ -10,12 +10,14 @@
 //! - [`commands`]: those that ask, look and mend
 //! - [`kibana`]: data views, dashboards and alert rules
 //! - [`letters`]: dead letters, read and sent back
+//! - [`forget`]: forgetting a visitor
 
 mod backend;
 mod banner;
 mod cli;
 mod commands;
 mod config;
+mod forget;
 mod kibana;
 mod letters;
 mod operate;
@@ -120,6 +122,14 @@ fn command(command: Option<Command>, plan: &Plan) -> anyhow::Result<ExitCode> {
                         dlq::replay(&reach, plan, select.into(), &manner).await?;
                     }
                 }
+            }
+            Some(Command::Forget {
+                user,
+                export,
+                for_all_time,
+            }) => {
+                let wish = forget::Wish { user, for_all_time };
+                commands::forget::run(plan, &wish, export).await?;
             }
             Some(Command::Spool(command)) => match command {
                 SpoolCommand::List => spool::list(plan).await?,

@@ -14,8 +14,10 @@ use futures_util::stream;
 use gateway::spool::{Kind, Spool};
 use http::StatusCode;
 use runtime::Shutdown;
+use store::Store;
 
 use crate::commands::{dlq, spool};
+use crate::forget::{self, Wish};
 use crate::letters::{self, Selection, Step};
 use crate::plan::Plan;
 
@@ -31,20 +33,23 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 struct Operate {
     plan: Plan,
     stream: Arc<dyn Stream>,
+    store: Option<Arc<dyn Store>>,
     spool: Option<Arc<Spool>>,
     shutdown: Shutdown,
 }
 
-/// Routes for `weir tail`, `weir dlq` and `weir spool`.
+/// Routes for `weir tail`, `weir dlq`, `weir forget` and `weir spool`.
 pub(crate) fn router(
     plan: &Plan,
     stream: Arc<dyn Stream>,
+    store: Option<Arc<dyn Store>>,
     spool: Option<Arc<Spool>>,
     shutdown: Shutdown,
 ) -> Router {
     let state = Operate {
         plan: plan.clone(),
         stream,
+        store,
         spool,
         shutdown,
     };
@@ -52,6 +57,7 @@ pub(crate) fn router(
         .route("/topics/{topic}/tail", get(tail))
         .route("/dlq/list", post(list))
         .route("/dlq/replay", post(replay))
+        .route("/forget", post(forget))
         .route("/spool/list", post(spool_list))
         .route("/spool/drain", post(spool_drain))
         .route("/spool/export", get(spool_export))
@@ -73,6 +79,16 @@ async fn list(State(state): State<Arc<Operate>>, Json(selection): Json<Selection
 async fn replay(State(state): State<Arc<Operate>>, Json(step): Json<Step>) -> Response {
     match letters::replay(&*state.stream, &state.plan, step).await {
         Ok(report) => Json(report).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn forget(State(state): State<Arc<Operate>>, Json(wish): Json<Wish>) -> Response {
+    let Some(store) = &state.store else {
+        return (StatusCode::NOT_FOUND, "this process has no store\n").into_response();
+    };
+    match forget::forget(&*state.stream, &**store, &state.plan, &wish).await {
+        Ok(receipt) => Json(receipt).into_response(),
         Err(error) => failed(&error),
     }
 }

@@ -122,7 +122,13 @@ pub(crate) async fn run(
         None => Router::new(),
     };
     let of_operate = of_admin.shutdown.clone();
-    let operate = operate::router(&plan, stream.clone(), spool.clone(), of_operate);
+    let operate = operate::router(
+        &plan,
+        stream.clone(),
+        store.clone(),
+        spool.clone(),
+        of_operate,
+    );
     let token = plan.admin_token.clone();
     let routes = admin::router(&base, Access { token }, search.merge(operate));
     let limits = http::Limits {

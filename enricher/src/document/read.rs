@@ -1,14 +1,17 @@
 //! Reading a document from JSON: one pass, borrowing where the text allows.
+//!
+//! Nearly every record is of the form that `flat` reads; what it leaves is read by the general
+//! parser, which also finds the words for what is no JSON.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use event::{Code, Origin, limits, members};
+use event::{Code, limits, members};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Document, Value};
-use crate::slot::{self, Slot};
+use super::{Document, Value, flat};
+use crate::slot::{self, Slot, Slots};
 
 /// Reads one record.
 ///
@@ -19,19 +22,19 @@ use crate::slot::{self, Slot};
 pub(crate) fn document(raw: &[u8]) -> Result<Document<'_>, Code> {
     // Checked once as a whole, then not again for each text.
     let text = std::str::from_utf8(raw).map_err(|_| Code::BadJson)?;
-    let mut document = parse(text).map_err(|error| code_of(&error))?;
+    let mut document = match flat::read(text) {
+        Some(document) => document,
+        None => parse(text).map_err(|error| code_of(&error))?,
+    };
     check_depth(&document)?;
     if !document.has(slot::WEIR_VERSION) {
-        for slot in Slot::all() {
-            if document.has(slot) && slot.field().origin == Origin::Enricher {
-                document.clear(slot);
-            }
-        }
+        let taken = document.filled().and(Slots::ENRICHERS);
+        taken.each(|slot| document.clear(slot));
     }
     Ok(document)
 }
 
-fn parse(text: &str) -> serde_json::Result<Document<'_>> {
+pub(super) fn parse(text: &str) -> serde_json::Result<Document<'_>> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let document = deserializer.deserialize_map(DocumentVisitor)?;
     deserializer.end()?;
@@ -51,16 +54,21 @@ fn code_of(error: &serde_json::Error) -> Code {
 }
 
 fn check_depth(document: &Document<'_>) -> Result<(), Code> {
-    let nested = document.slots.iter().filter_map(|value| match value {
-        Value::Json(json) => Some(&**json),
-        _ => None,
-    });
-    let mut values = nested.chain(document.unknown.iter().map(|(_, value)| value));
+    let mut is_shallow = true;
     // The event itself is the first level.
-    if values.all(|value| is_within(value, limits::MAX_DEPTH - 1)) {
-        return Ok(());
+    let mut look = |value: &serde_json::Value| {
+        is_shallow &= is_within(value, limits::MAX_DEPTH - 1);
+    };
+    document.filled().each(|slot| {
+        if let Value::Json(json) = document.value(slot) {
+            look(json);
+        }
+    });
+    document.unknown.iter().for_each(|(_, value)| look(value));
+    match is_shallow {
+        true => Ok(()),
+        false => Err(Code::TooDeep),
     }
-    Err(Code::TooDeep)
 }
 
 fn is_within(value: &serde_json::Value, depth: usize) -> bool {
@@ -86,7 +94,6 @@ impl<'de> Visitor<'de> for DocumentVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document<'de>, A::Error> {
         let mut document = Document::default();
-        // The slot before the first: the order starts anew at its end.
         let mut previous = None;
         while let Some(key) = map.next_key_seed(KeySeed { previous })? {
             match key {
@@ -116,10 +123,7 @@ struct KeySeed {
 
 impl KeySeed {
     fn find(&self, name: &str) -> Option<Slot> {
-        match self.previous {
-            Some(previous) => previous.find_after(name),
-            None => Slot::find(name),
-        }
+        Slot::find_behind(self.previous, name)
     }
 }
 
@@ -151,7 +155,7 @@ impl<'de> Visitor<'de> for KeySeed {
     }
 }
 
-struct ValueSeed;
+pub(super) struct ValueSeed;
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {
     type Value = Value<'de>;

@@ -34,9 +34,9 @@ pub(crate) fn repair(document: &mut Document<'_>) {
             keep(document, slot::PROPS, misfit);
         }
     }
-    for slot in Slot::all() {
+    document.filled().each(|slot| {
         if is_fit(slot, document.value(slot)) {
-            continue;
+            return;
         }
         match fit(slot, document.take(slot)) {
             Ok(value) => document.set(slot, value),
@@ -46,7 +46,7 @@ pub(crate) fn repair(document: &mut Document<'_>) {
                 keep(document, slot, misfit);
             }
         }
-    }
+    });
     for (name, value) in std::mem::take(&mut document.unknown) {
         document.props.add(&name, value);
     }

@@ -1,33 +1,44 @@
 //! Writing a document as JSON, members in the order of THE table, absent ones left out.
 
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use super::{Document, Value, instant, props::Prop};
+use super::{Document, Value, instant, plain, props::Prop};
 use crate::slot::{self, Slot};
 
-/// `,"name":` of every slot.
+/// `,"name":"` of every slot; the last mark belongs to texts alone.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     Slot::all()
-        .map(|slot| format!(",\"{}\":", slot.field().name))
+        .map(|slot| format!(",\"{}\":\"", slot.field().name))
         .collect()
 });
 
 /// Writes the document. One line, for JSON escapes line breaks.
 pub(crate) fn json(document: &Document<'_>, capacity: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(capacity);
-    for (slot, name) in Slot::all().zip(NAMES.iter()) {
-        let value = document.value(slot);
-        let is_props = slot == slot::PROPS && !document.props.is_empty();
-        if matches!(value, Value::Absent) && !is_props {
-            continue;
-        }
-        out.extend_from_slice(name.as_bytes());
-        if is_props {
-            props(&mut out, document.props.members());
-        } else {
-            write(&mut out, value);
-        }
+    let names = &*NAMES;
+    let mut filled = document.filled();
+    if !document.props.is_empty() {
+        filled.add(slot::PROPS);
     }
+    filled.each(|slot| {
+        let name = names[slot.index()].as_bytes();
+        match document.value(slot) {
+            Value::Text(text) if !plain::must_escape(text.as_bytes()) => {
+                out.reserve(name.len() + text.len() + 1);
+                out.extend_from_slice(name);
+                out.extend_from_slice(text.as_bytes());
+                out.push(b'"');
+            }
+            value => {
+                out.extend_from_slice(&name[..name.len() - 1]);
+                match slot == slot::PROPS {
+                    true => props(&mut out, document.props.members()),
+                    false => write(&mut out, value),
+                }
+            }
+        }
+    });
     // The first separator is no comma but opens the object.
     match out.first_mut() {
         Some(first) => *first = b'{',
@@ -46,10 +57,22 @@ fn write(out: &mut Vec<u8>, value: &Value<'_>) {
             instant::write(out, *time);
             out.push(b'"');
         }
+        Value::Address(IpAddr::V4(address)) => {
+            let [a, b, c, d] = address.octets();
+            out.push(b'"');
+            for (number, separator) in [(a, b'.'), (b, b'.'), (c, b'.'), (d, b'"')] {
+                for of in [100, 10].into_iter().filter(|of| number >= *of) {
+                    out.push(b'0' + number / of % 10);
+                }
+                out.push(b'0' + number % 10);
+                out.push(separator);
+            }
+        }
         Value::Address(address) => serialize(out, address),
         Value::Long(number) => serialize(out, number),
         Value::Double(number) => serialize(out, number),
-        Value::Boolean(truth) => serialize(out, truth),
+        Value::Boolean(true) => out.extend_from_slice(b"true"),
+        Value::Boolean(false) => out.extend_from_slice(b"false"),
         Value::Point {
             latitude,
             longitude,
@@ -82,13 +105,7 @@ fn props<'a>(out: &mut Vec<u8>, members: impl Iterator<Item = (&'a str, &'a Prop
 
 /// Writes a text; nearly none needs escaping, which one look over it tells.
 fn string(out: &mut Vec<u8>, text: &str) {
-    let must_escape = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    // Without an early end, so that the compiler looks at many bytes at a time.
-    let escapes = text
-        .as_bytes()
-        .iter()
-        .fold(false, |any, byte| any | must_escape(byte));
-    if escapes {
+    if plain::must_escape(text.as_bytes()) {
         return serialize(out, text);
     }
     out.push(b'"');
@@ -98,4 +115,20 @@ fn string(out: &mut Vec<u8>, text: &str) {
 
 fn serialize(out: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
     serde_json::to_writer(out, value).expect("texts and numbers into memory cannot fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_their_words() {
+        for number in 0..=u8::MAX {
+            let address = IpAddr::from([number, 0, 255 - number, 10]);
+            let mut out = Vec::new();
+            write(&mut out, &Value::Address(address));
+            let expected = format!("\"{address}\"");
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        }
+    }
 }

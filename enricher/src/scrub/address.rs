@@ -154,24 +154,46 @@ impl Rules {
     }
 }
 
-/// Whether nothing can have to change, by one look: nearly every address is like that.
+/// Whether nothing can have to change, by one look: nearly every address is like that. One without
+/// a scheme is a host and a path, as some senders write the referrer.
 fn is_canonical(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return false;
-    };
-    let host = &rest[..rest.find('/').unwrap_or(rest.len())];
-    let is_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    matches!(scheme, "http" | "https")
-        && text.len() <= MAX_ADDRESS_BYTES
-        && !host.is_empty()
-        && !host.ends_with('.')
-        && host.bytes().all(is_host)
-        && rest
-            .bytes()
-            .all(|b| !matches!(b, b'?' | b'#' | b';' | b'\\'))
-        && !rest.contains(char::is_whitespace)
-        && !rest.contains(char::is_control)
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let has_scheme = rest.is_some();
+    let rest = rest.unwrap_or(text).as_bytes();
+    let host = &rest[..memchr::memchr(b'/', rest).unwrap_or(rest.len())];
+    let is_host = |b: &u8| CLASSES[usize::from(*b)] & HOST != 0;
+    // A colon in a path is plain behind a scheme; without one it may be one's end.
+    let wanted = if has_scheme { PATH | COLON } else { PATH };
+    let is_path = |b: &u8| CLASSES[usize::from(*b)] & wanted != 0;
+    text.len() <= MAX_ADDRESS_BYTES
+        && host.last().is_some_and(|last| *last != b'.')
+        && host.iter().all(is_host)
+        && rest[host.len()..].iter().all(is_path)
 }
+
+const HOST: u8 = 1;
+const PATH: u8 = 2;
+const COLON: u8 = 4;
+
+/// What stays as it is in a host and in a path. Other letters than those of ASCII are left to the
+/// whole look, for there are spaces and control characters among them.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' => HOST | PATH,
+            b'?' | b'#' | b';' | b'\\' => 0,
+            b':' => COLON,
+            b'!'..=b'~' => PATH,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// Scheme, host and path.
 fn write_place(out: &mut String, place: &str) {

@@ -11,6 +11,14 @@ use crate::slot::{self, Slot};
 /// Hexadecimal digits kept of a hash: 128 bits, far from any collision.
 const DIGITS: usize = 32;
 
+/// What stands in documents for an id of this field; `None` where it stands there itself.
+#[must_use]
+pub fn pseudonym(privacy: &Privacy, field: &str, id: &str) -> Option<String> {
+    let is_named = privacy.pseudonyms.iter().any(|named| named == field);
+    let pseudonyms = Pseudonyms::new(privacy).filter(|_| is_named)?;
+    Some(pseudonyms.of(id))
+}
+
 /// The step, made from the settings once.
 #[derive(Debug)]
 pub(crate) struct Pseudonyms {

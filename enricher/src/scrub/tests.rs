@@ -1,14 +1,19 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::QueryPolicy;
+use crate::config::{Privacy, QueryPolicy};
 use crate::document::{read, repair, write};
 
 fn scrubbed(privacy: &Privacy, event: &Json) -> (Json, Counts) {
     let raw = event.to_string();
     let mut document = read::document(raw.as_bytes()).unwrap();
+    let scrub = Scrub::new(&Config {
+        privacy: privacy.clone(),
+        ..Config::default()
+    });
+    let possible = scrub.possible(raw.as_bytes(), &document);
     repair::repair(&mut document);
-    let counts = Scrub::new(privacy).apply(&mut document, false);
+    let counts = scrub.apply(&mut document, possible, false);
     let written = serde_json::from_slice(&write::json(&document, 0)).unwrap();
     (written, counts)
 }

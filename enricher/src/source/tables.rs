@@ -4,8 +4,9 @@
 //! up whole and then label by label from the left, so that the longest entry wins and a label is
 //! never split: `mail.google.com` is found before `google.*`, and `netflix.com` never meets `x.com`.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
+
+use foldhash::fast::RandomState;
 
 use super::Category;
 
@@ -18,6 +19,9 @@ const OVERLAY: &str = include_str!("../../rules/overlay.tsv");
 const SPAM: &str = include_str!("../../rules/spam.tsv");
 const ALIASES: &str = include_str!("../../rules/aliases.tsv");
 const CLICKS: &str = include_str!("../../rules/clicks.tsv");
+
+type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
+type HashSet<K> = std::collections::HashSet<K, RandomState>;
 
 /// What a table says of a host or word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +79,8 @@ fn rows(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
 
 impl Tables {
     fn new() -> Self {
-        let mut entries = HashMap::new();
-        let mut paths: HashMap<_, Vec<_>> = HashMap::new();
+        let mut entries = HashMap::default();
+        let mut paths: HashMap<_, Vec<_>> = HashMap::default();
         // The overlay comes last and so wins.
         for row in rows(HOSTS).chain(rows(OVERLAY)) {
             let [place, kind, name] = row[..] else {

@@ -2,9 +2,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use jiff::civil::Date;
 use serde_json::{Value, json};
-use store::{Document, EmbeddedStore, Indices, Outcome, Query, QueryError};
+use store::{Deleted, Document, EmbeddedStore, Indices, Outcome, Query, QueryError};
 use stream::embedded::{EmbeddedLog, Options};
 use stream::{Header, Record, TopicSpec};
 use tempfile::TempDir;
@@ -45,8 +44,8 @@ impl Store for Losing {
         self.inner.query(query).await
     }
 
-    async fn retain(&self, oldest: Date) -> Result<Vec<String>, StoreError> {
-        self.inner.retain(oldest).await
+    async fn delete(&self, doomed: &Doomed) -> Result<Deleted, StoreError> {
+        self.inner.delete(doomed).await
     }
 }
 

@@ -12,9 +12,11 @@
 //! - `bulk`: writing, and the outcome of each document
 //! - `search`: read requests
 //! - `retention`: deleting old days where the engine does not
+//! - `erasure`: deleting the documents of one visitor
 
 mod bulk;
 pub mod engine;
+mod erasure;
 mod fault;
 mod lifecycle;
 mod nodes;
@@ -35,7 +37,7 @@ use self::{
     lifecycle::Lifecycle,
     nodes::{Nodes, Request},
 };
-use crate::{Document, Outcome, Query, QueryError, Store, StoreError};
+use crate::{Deleted, Document, Doomed, Outcome, Query, QueryError, Store, StoreError};
 
 pub use self::{
     engine::{Distribution, EngineInfo},
@@ -146,14 +148,22 @@ impl Store for Elasticsearch {
         search::query(&self.nodes, query).await
     }
 
-    async fn retain(&self, oldest: jiff::civil::Date) -> Result<Vec<String>, StoreError> {
-        if self.has_lifecycle.load(Ordering::Relaxed) {
-            return Ok(Vec::new());
-        }
-        let mut deleted = Vec::new();
-        for kind in ["", "dead-", "health-"] {
-            let prefix = format!("{kind}{}", self.index_prefix);
-            deleted.extend(retention::retain(&self.nodes, &prefix, oldest).await?);
+    async fn delete(&self, doomed: &Doomed) -> Result<Deleted, StoreError> {
+        let mut deleted = Deleted::default();
+        match doomed {
+            // The engine does it by itself.
+            Doomed::Before(_) if self.has_lifecycle.load(Ordering::Relaxed) => {}
+            Doomed::Before(oldest) => {
+                for kind in ["", "dead-", "health-"] {
+                    let prefix = format!("{kind}{}", self.index_prefix);
+                    let names = retention::retain(&self.nodes, &prefix, *oldest).await?;
+                    deleted.indices.extend(names);
+                }
+            }
+            Doomed::Of { field, value } => {
+                let erased = erasure::erase(&self.nodes, &self.index_prefix, field, value);
+                deleted.documents = erased.await?;
+            }
         }
         Ok(deleted)
     }

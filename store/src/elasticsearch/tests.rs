@@ -499,8 +499,10 @@ async fn retention_is_left_to_an_engine_that_has_it() {
         }
         let before = stub.requests();
         assert_eq!(
-            store.retain(jiff::civil::date(2026, 1, 1)).await,
-            Ok(vec![])
+            store
+                .delete(&Doomed::Before(jiff::civil::date(2026, 1, 1)))
+                .await,
+            Ok(Deleted::default())
         );
         assert_eq!(stub.requests(), before, "nothing is deleted from here");
         let lines = store.prepare().await.unwrap();

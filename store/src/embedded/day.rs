@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tantivy::collector::Count;
 use tantivy::directory::MmapDirectory;
-use tantivy::schema::Schema;
+use tantivy::indexer::NoMergePolicy;
+use tantivy::query::TermQuery;
+use tantivy::schema::{IndexRecordOption, Schema};
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{
     Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
@@ -127,6 +130,45 @@ impl Day {
             writer.wait_merging_threads()?;
         }
         Ok(())
+    }
+
+    /// Deletes the documents whose keyword field has this value; returns how many there were. The
+    /// files that held them are written anew without them, so that nothing stays on the disk.
+    pub(super) fn erase(&self, field: &str, value: &str) -> tantivy::Result<u64> {
+        self.sync()?;
+        let term = Term::from_field_text(self.schema.get_field(field)?, value);
+        let query = TermQuery::new(term.clone(), IndexRecordOption::Basic);
+        let mut state = self.state();
+        let found = self.searcher().search(&query, &Count)?;
+        if found > 0
+            && let Err(error) = self.rewrite_without(&mut state, term)
+        {
+            state.forget();
+            return Err(error);
+        }
+        Ok(found as u64)
+    }
+
+    fn rewrite_without(&self, state: &mut State, term: Term) -> tantivy::Result<()> {
+        let open = || self.index.writer_with_num_threads(1, WRITER_BYTES);
+        let mut writer = match state.writer.take() {
+            Some(writer) => writer,
+            None => open()?,
+        };
+        writer.delete_term(term);
+        writer.commit()?;
+        // Merges under way would take segments from under the next step.
+        writer.wait_merging_threads()?;
+        let mut writer: IndexWriter<TantivyDocument> = open()?;
+        writer.set_merge_policy(Box::new(NoMergePolicy));
+        for segment in self.index.searchable_segment_metas()? {
+            if segment.has_deletes() {
+                writer.merge(&[segment.id()]).wait()?;
+            }
+        }
+        self.reader.reload()?;
+        writer.garbage_collect_files().wait()?;
+        writer.wait_merging_threads()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

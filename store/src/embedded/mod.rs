@@ -28,7 +28,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 use tantivy::schema::Schema;
 
-use crate::{Document, Indices, Outcome, Query, QueryError, Store, StoreError};
+use crate::{Deleted, Document, Doomed, Indices, Outcome, Query, QueryError, Store, StoreError};
 use day::Day;
 
 /// Version of the folder's layout.
@@ -154,8 +154,9 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn retain(&self, oldest: Date) -> Result<Vec<String>, StoreError> {
-        self.blocking(move |core| core.retain(oldest), StoreError::Storage)
+    async fn delete(&self, doomed: &Doomed) -> Result<Deleted, StoreError> {
+        let doomed = doomed.clone();
+        self.blocking(move |core| core.delete(&doomed), StoreError::Storage)
             .await
     }
 }
@@ -228,6 +229,39 @@ impl Core {
                 Ok(search::mapping(&names))
             }
         }
+    }
+
+    fn delete(&self, doomed: &Doomed) -> Result<Deleted, StoreError> {
+        let mut deleted = Deleted::default();
+        match doomed {
+            Doomed::Before(oldest) => deleted.indices = self.retain(*oldest)?,
+            Doomed::Of { field, value } => deleted.documents = self.erase(field, value)?,
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes the documents whose field has this value, and writes anew what holds them.
+    fn erase(&self, field: &str, value: &str) -> Result<u64, StoreError> {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<String> = self.days().keys().cloned().collect();
+        let mut erased = 0;
+        for name in names {
+            let day = self.day(&name)?;
+            let count = day.erase(field, value).map_err(|error| unavailable(&error));
+            match count {
+                Ok(0) => {}
+                Ok(count) => {
+                    erased += count;
+                    // The day gave its writer up.
+                    writing.open.retain(|other| *other != name);
+                }
+                Err(error) => {
+                    writing.lost = Some(error.clone());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(erased)
     }
 
     fn retain(&self, oldest: Date) -> Result<Vec<String>, StoreError> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use store::{
-    Document, Outcome, Store, StoreError, conformance,
+    Deleted, Document, Doomed, Outcome, Store, StoreError, conformance,
     elasticsearch::{Distribution, template},
 };
 
@@ -171,16 +171,16 @@ pub(crate) async fn deletes_only_its_own_days(engine: Engine) {
             Value::Null,
         )
         .await;
-    let oldest = jiff::civil::date(2026, 1, 3);
-    let deleted = store.retain(oldest).await.unwrap();
+    let oldest = Doomed::Before(jiff::civil::date(2026, 1, 3));
+    let deleted = store.delete(&oldest).await.unwrap();
     assert_eq!(
-        deleted,
+        deleted.indices,
         [
             format!("{prefix}-2026.01.01"),
             format!("{prefix}-2026.01.02")
         ]
     );
-    assert_eq!(store.retain(oldest).await, Ok(vec![]));
+    assert_eq!(store.delete(&oldest).await, Ok(Deleted::default()));
     for name in &names[2..] {
         let path = format!("/{prefix}-{name}/_mapping");
         assert_eq!(

@@ -379,6 +379,7 @@ impl Stream for EmbeddedLog {
                 offsets: partitions.iter().map(|p| (p.start(), p.end())).collect(),
                 replication_factor: None,
                 min_insync_replicas: None,
+                retention: None,
             })
         };
         Ok(topics.iter().map(describe).collect())

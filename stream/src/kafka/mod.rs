@@ -115,11 +115,13 @@ impl Stream for Kafka {
             };
             let name = (*topic).to_owned();
             let offsets = self.ask(move |it| topics::offsets(it, &name, partitions.count));
+            let (min_insync_replicas, retention) = topics::settings(&self.options, topic).await;
             found.push(Some(TopicInfo {
                 name: (*topic).to_owned(),
                 offsets: offsets.await?,
                 replication_factor: Some(partitions.replication_factor),
-                min_insync_replicas: topics::min_insync_replicas(&self.options, topic).await,
+                min_insync_replicas,
+                retention,
             }));
         }
         Ok(found)

@@ -1,5 +1,7 @@
 //! Creating and describing topics.
 
+use std::time::Duration;
+
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
@@ -7,7 +9,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use super::REQUEST_TIMEOUT;
 use super::client::Context;
 use super::options::Options;
-use crate::{StreamError, TopicOutcome, TopicSpec};
+use crate::{Retention, StreamError, TopicOutcome, TopicSpec};
 
 /// The shape of a topic.
 pub(super) struct Partitions {
@@ -36,12 +38,14 @@ async fn create_one(
     // -1 asks for the broker's default.
     let copies = spec.replication_factor.map_or(-1, count);
     let min_insync = spec.min_insync_replicas.map(|number| number.to_string());
-    let retention = spec.retention.map(|time| time.as_millis().to_string());
+    let age = match spec.retention {
+        Some(Retention::For(time)) => Some(time.as_millis()),
+        _ => None,
+    };
+    let retention = age.map(|age| age.to_string());
     // A broker deletes whole segments, and never the one it writes: they must be shorter than what
     // they are kept for.
-    let segment = spec
-        .retention
-        .map(|time| (time.as_millis() / 6).to_string());
+    let segment = age.map(|age| (age / 6).to_string());
     let mut topic = NewTopic::new(
         &spec.name,
         count(spec.partitions),
@@ -52,6 +56,9 @@ async fn create_one(
     }
     if let Some(millis) = &retention {
         topic = topic.set("retention.ms", millis);
+    }
+    if spec.retention == Some(Retention::LastOfKey) {
+        topic = topic.set("cleanup.policy", "compact");
     }
     if let Some(millis) = &segment {
         topic = topic.set("segment.ms", millis);
@@ -116,20 +123,26 @@ pub(super) fn offsets(
     Ok(offsets)
 }
 
-/// Copies needed for an acknowledgement; `None` where the cluster does not tell.
-pub(super) async fn min_insync_replicas(options: &Options, topic: &str) -> Option<u32> {
-    let admin: AdminClient<Context> = options
-        .properties_for_admin()
-        .client(Context::default())
-        .ok()?;
-    let timing = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-    let resource = ResourceSpecifier::Topic(topic);
-    let found = admin.describe_configs([&resource], &timing).await.ok()?;
-    let config = found.into_iter().next()?.ok()?;
-    config
-        .get("min.insync.replicas")?
-        .value
-        .as_ref()?
-        .parse()
-        .ok()
+/// Copies needed for an acknowledgement, and how long records are kept; `None` where the cluster
+/// does not tell, or age does not decide.
+pub(super) async fn settings(options: &Options, topic: &str) -> (Option<u32>, Option<Duration>) {
+    let ask = async {
+        let admin: AdminClient<Context> = options
+            .properties_for_admin()
+            .client(Context::default())
+            .ok()?;
+        let timing = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let resource = ResourceSpecifier::Topic(topic);
+        let found = admin.describe_configs([&resource], &timing).await.ok()?;
+        found.into_iter().next()?.ok()
+    };
+    let Some(config) = ask.await else {
+        return (None, None);
+    };
+    let value = |name: &str| config.get(name)?.value.as_deref();
+    let number = |name: &str| value(name)?.parse::<u64>().ok();
+    let is_deleted = value("cleanup.policy").is_some_and(|policy| policy.contains("delete"));
+    let age = number("retention.ms").filter(|_| is_deleted);
+    let copies = number("min.insync.replicas").and_then(|number| number.try_into().ok());
+    (copies, age.map(Duration::from_millis))
 }

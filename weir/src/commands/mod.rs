@@ -8,6 +8,7 @@
 //! - [`dlq`]: dead letters
 //! - [`spool`]: events that wait on the gateway's disk
 //! - [`explain`]: what each enrichment says, and why
+//! - [`forget`]: a visitor's data, handed over and deleted
 //! - [`geo`]: GeoIP files, fetched
 //! - [`reach`]: the stream, or the process that holds it
 //! - [`terminal`]: hostile text as text, and pipes that close
@@ -15,6 +16,7 @@
 pub(crate) mod check;
 pub(crate) mod dlq;
 pub(crate) mod explain;
+pub(crate) mod forget;
 pub(crate) mod geo;
 pub(crate) mod reach;
 pub(crate) mod send;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use store::StoreError;
 use stream::{Stream, StreamError};
 
 use crate::backend;
@@ -43,9 +44,13 @@ pub(crate) fn reach(plan: &Plan) -> anyhow::Result<Reach> {
 
 /// Whether an error says that another process holds the folder.
 pub(crate) fn is_held(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<StreamError>().is_some_and(
+    let of_stream = error.downcast_ref::<StreamError>().is_some_and(
         |error| matches!(error, StreamError::Configuration(words) if words.contains("in use")),
-    )
+    );
+    let of_store = error.downcast_ref::<StoreError>().is_some_and(
+        |error| matches!(error, StoreError::Configuration(words) if words.contains("in use")),
+    );
+    of_stream || of_store
 }
 
 impl Process {

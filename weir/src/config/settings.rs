@@ -108,6 +108,7 @@ pub(crate) struct Topics {
     pub(crate) dead: String,
     pub(crate) bots: String,
     pub(crate) salts: String,
+    pub(crate) forgotten: String,
     pub(crate) partitions: u32,
     pub(crate) replication_factor: u32,
     pub(crate) min_insync_replicas: u32,

@@ -38,6 +38,7 @@ pub(super) fn config(
         enriched_topic: s.topics.enriched.clone(),
         dead_topic: s.topics.dead.clone(),
         bot_topic: s.topics.bots.clone(),
+        forgotten_topic: s.topics.forgotten.clone(),
         geoip: s.enricher.geoip.clone(),
         drop_fields: s.enricher.drop_fields.clone(),
         bots: bots?,

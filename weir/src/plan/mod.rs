@@ -21,9 +21,9 @@ use gateway::config::{SALT_RETENTION, SaltPlace};
 use reqwest::header::{HeaderMap, HeaderValue};
 use runtime::telemetry;
 use store::elasticsearch::Options as Elasticsearch;
-use stream::TopicSpec;
 use stream::embedded::{Durability, Options as LogOptions};
 use stream::kafka;
+use stream::{Retention, TopicSpec};
 
 use crate::config::Settings;
 use crate::kibana;
@@ -214,10 +214,15 @@ impl Plan {
         let salts = match edge.as_ref().and_then(|edge| edge.salts.as_ref()) {
             Some(SaltPlace::Topic(name)) => Some(TopicSpec {
                 partitions: 1,
-                retention: Some(SALT_RETENTION),
+                retention: Some(Retention::For(SALT_RETENTION)),
                 ..topic(name)
             }),
             _ => None,
+        };
+        let forgotten = TopicSpec {
+            partitions: 1,
+            retention: Some(Retention::LastOfKey),
+            ..topic(&s.topics.forgotten)
         };
         Some(Self {
             data_dir: data_dir?,
@@ -229,6 +234,7 @@ impl Plan {
                 .chain((s.enricher.bots == "route").then_some(&s.topics.bots))
                 .map(topic)
                 .chain(salts)
+                .chain([forgotten])
                 .collect(),
             gateway: gateway::Config {
                 path: s.gateway.path.clone(),
@@ -255,6 +261,7 @@ impl Plan {
                 group: s.sink.group.clone(),
                 enriched_topic: s.topics.enriched.clone(),
                 dead_topic: s.topics.dead.clone(),
+                forgotten_topic: s.topics.forgotten.clone(),
                 index_prefix: s.index_prefix.clone(),
                 max_bulk_bytes: size(s.sink.max_bulk_bytes),
                 max_bulk_events: s.sink.max_bulk_events,

@@ -1,0 +1,96 @@
+//! The visitors that were forgotten, as the topic of tombstones says: read whole before the first
+//! document, then followed. The enricher looks at the same; this covers what was enriched before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use event::Forgotten;
+use runtime::{Backoff, Component, Shutdown};
+use stream::table::{State, Table};
+use stream::{Stream, StreamError};
+
+/// Time between two looks for a topic that is not there: it is made at the latest when the first
+/// visitor is forgotten.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Reads the tombstones.
+pub(crate) struct Graveyard {
+    table: Table,
+    live: Arc<ArcSwap<Forgotten>>,
+    health: Component,
+}
+
+impl Graveyard {
+    /// Reads the topic into `live`.
+    pub(crate) fn new(
+        stream: Arc<dyn Stream>,
+        topic: &str,
+        live: Arc<ArcSwap<Forgotten>>,
+        health: Component,
+    ) -> Self {
+        Self {
+            table: Table::new(stream, topic),
+            live,
+            health,
+        }
+    }
+
+    /// Reads what is there, however long the stream is away; `false` when shutdown came first.
+    pub(crate) async fn load(&mut self, shutdown: &Shutdown) -> bool {
+        let mut backoff = Backoff::default();
+        loop {
+            let read = tokio::select! {
+                read = self.read() => read,
+                () = shutdown.started() => return false,
+            };
+            match read {
+                Ok(State::Loading) => {}
+                Ok(State::Absent | State::Loaded) => return true,
+                Err(_) if !backoff.wait(shutdown).await => return false,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Follows the topic until shutdown starts.
+    pub(crate) async fn follow(mut self, shutdown: &Shutdown) {
+        let mut backoff = Backoff::default();
+        loop {
+            let read = tokio::select! {
+                read = self.read() => read,
+                () = shutdown.started() => return,
+            };
+            match read {
+                Ok(State::Absent) => tokio::select! {
+                    () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                    () = shutdown.started() => return,
+                },
+                Ok(_) => backoff.reset(),
+                Err(_) if !backoff.wait(shutdown).await => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<State, StreamError> {
+        let mut records = Vec::new();
+        let read = self.table.next(|record| records.push(record.clone())).await;
+        if !records.is_empty() {
+            let mut forgotten = Forgotten::clone(&self.live.load());
+            for record in records {
+                let key = record.key.unwrap_or_default();
+                if !forgotten.take(&key, &record.value) {
+                    tracing::warn!("a record of the topic of tombstones is none");
+                }
+            }
+            self.live.store(forgotten.into());
+        }
+        match &read {
+            Ok(State::Loading) => self.health.not_ready("reading the tombstones"),
+            Ok(_) => self.health.ready(),
+            Err(error) => self.health.not_ready(&error.to_string()),
+        }
+        read
+    }
+}
