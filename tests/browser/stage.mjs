@@ -65,18 +65,29 @@ export async function startWeir() {
   };
 }
 
-/** A site whose every path is `html`, with `headers`. */
+/** A site whose every path is `html`, or what `html` makes of the path, with `headers`. */
 export async function startSite(html, headers = {}) {
+  const paths = [];
   const server = createServer((request, response) => {
+    paths.push(request.url);
     response.writeHead(200, { "content-type": "text/html; charset=utf-8", ...headers });
     response.end(typeof html === "function" ? html(request.url) : html);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    stop: () => new Promise((resolve) => server.close(resolve)),
+    /** The paths that begin with `start` and were asked for, once there are `count`. */
+    asked: (start, count = 1) =>
+      eventually(`${start} to be asked for`, () => {
+        const found = paths.filter((path) => path.startsWith(start));
+        return found.length >= count && found;
+      }),
+    stop: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
   };
 }
 
-export const startBrowser = () =>
-  chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+export const startBrowser = (...more) =>
+  chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage", ...more] });
