@@ -1,6 +1,6 @@
 // One weir, one proxy before it and one Chromium for all specs; a site of its own for each.
-import { eventually, startBrowser, startSite, startWeir } from "../../../../tests/browser/stage.mjs";
-import { startProxy } from "../../../../tests/browser/proxy.mjs";
+import { eventually, startBrowser, startSite, startWeir } from "../../../tests/browser/stage.mjs";
+import { startProxy } from "../../../tests/browser/proxy.mjs";
 
 export const weir = await startWeir();
 // SCRIPTS=dist takes the snippet as last built, not as built into weir.
