@@ -48,9 +48,9 @@ export function watchNavigation(arrived: () => void): () => void {
       // A frozen history is watched by its events alone.
       quietly(() => {
         history[name] = function (...parameters) {
-          // First: it may refuse, and then there was no navigation.
-          original.apply(this, parameters);
+          // It looks later, so a refusal is no view. The answer may be that of another wrapper.
           look();
+          return original.apply(this, parameters);
         };
       });
     }

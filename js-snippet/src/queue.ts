@@ -77,10 +77,7 @@ function send(entries: Entry[], isLast: boolean): void {
   const isKept = post(address, body, isLast || !(failures & 1), isLast, (status, retryAfter) => {
     // What was under way when the page was left has been sent once more.
     if (!isKept && !fragile.delete(entries)) return;
-    if (status >= 200 && status < 300) {
-      failures = 0;
-      settle(entries, "sent");
-    } else if (status === 413 && entries.length > 1) {
+    if (status === 413 && entries.length > 1) {
       halve(entries, false);
     } else if (isTemporary(status)) {
       // However long it takes: a blocker looks like a gateway that is away, and costs a request a
@@ -90,7 +87,8 @@ function send(entries: Entry[], isLast: boolean): void {
       limit(waiting);
       flush();
     } else {
-      settle(entries, "dropped");
+      failures = 0;
+      settle(entries, status < 300 ? "sent" : "dropped");
     }
   });
   if (isKept) return;

@@ -131,7 +131,7 @@ export const api: Api = {
   page,
   identify(id, traits) {
     customId = id ?? undefined;
-    api.set(traits ?? {});
+    api.set(traits!);
   },
   set(props) {
     if (typeof props === "function") computed = props;
