@@ -65,13 +65,14 @@ export async function startWeir() {
   };
 }
 
-/** A site whose every path is `html`, or what `html` makes of the path, with `headers`. */
+/** A site whose every path is `html`, or what `html` makes of the path in its own time, with `headers`. */
 export async function startSite(html, headers = {}) {
   const paths = [];
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     paths.push(request.url);
+    const body = typeof html === "function" ? await html(request.url) : html;
     response.writeHead(200, { "content-type": "text/html; charset=utf-8", ...headers });
-    response.end(typeof html === "function" ? html(request.url) : html);
+    response.end(body);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -50,7 +50,7 @@ describe("measures", { concurrency: 6 }, () => {
     const { page, arrived } = await open({ init: clock });
     await arrived("pageview");
     await page.evaluate(() => {
-      Date.now = () => 1;
+      Date.now = () => 1; // 1970, to a clock without a battery.
       later(90 * 60_000);
       hide(true);
     });
@@ -137,7 +137,10 @@ describe("measures", { concurrency: 6 }, () => {
       const fail = (text) => setTimeout(() => { throw new Error(text); });
       for (let n = 0; n < 5; n++) fail("again");
       Promise.reject(new TypeError("rejected"));
-      for (let n = 0; n < 20; n++) fail(`number ${n} ${"x".repeat(5_000)}`);
+    });
+    await arrived("js_error", 2);
+    await page.evaluate(() => {
+      for (let n = 0; n < 20; n++) setTimeout(() => { throw new Error(`number ${n} ${"x".repeat(5_000)}`); });
     });
     const told = await arrived("js_error", 10);
     await settled(page);
