@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint deploy-check ua-report fuzz
+.PHONY: help run test chaos kill-tabs lint deploy-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -12,6 +12,10 @@ test: ## run every test, with a real broker and real engines (needs mvn, a JDK, 
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
+
+kill-tabs: ## end 300 browser tabs (TABS, SEED) at random moments and count what arrived (needs Node 20)
+	cargo build --workspace --all-targets --locked
+	js-snippet/run-tests kill-tabs
 
 ua-report: ## print how often channels, agents and bots are right (needs Node 20)
 	enricher/rules/report
