@@ -62,7 +62,8 @@ function take(): Entry[] {
     chars += _text!.length;
     return at && (at === MAX_EVENTS || chars > MAX_CHARS);
   });
-  return waiting.splice(0, over < 0 ? MAX_EVENTS : over);
+  // -1 is none too many: unsigned, more than there are.
+  return waiting.splice(0, over >>> 0);
 }
 
 function halve(entries: Entry[], isLast: boolean): void {

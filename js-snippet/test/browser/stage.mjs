@@ -53,7 +53,8 @@ export function watch(site) {
       eventually(`${count} ${type} of ${site.url}`, () => accepted(type).length >= count && accepted(type)),
     /** Waits until all that was told so far has arrived; then what has not is not coming. */
     async settled(page) {
-      await page.waitForTimeout(300);
+      // A view inside the document is told after 50 ms, or 500 more on a page that is never idle.
+      await page.waitForTimeout(700);
       await page.evaluate(() => new Promise((callback) => (weir.track("marker", { callback }), weir.flush())));
     },
   };
