@@ -5,7 +5,7 @@ import { stop } from "./stage.mjs";
 // One suite around all: what they share ends with the last of them.
 describe("snippet", async () => {
   after(stop);
-  for (const name of ["pages", "navigation", "interactions", "transport", "storage", "robustness", "measures"]) {
+  for (const name of ["pages", "navigation", "interactions", "transport", "storage", "robustness", "measures", "frameworks"]) {
     await import(`./specs/${name}.mjs`);
   }
 });
