@@ -45,7 +45,7 @@ export const backoffMs = (failures: number, retryAfterSeconds: number, chance: n
   1_000 * (retryAfterSeconds + chance * 2 ** Math.min(failures, MAX_DOUBLINGS));
 
 /** Whether time can help: not where the request itself was refused. */
-export const isTemporary = (status: number) => [0, 408, 429].includes(status) || status >= 500;
+export const isTemporary = (status: number) => !status || status === 408 || status === 429 || status >= 500;
 
 /** Tells the page, on its own turn: a page's mistake is the page's. */
 export function settle(entries: Entry[], result: Result): void {
@@ -67,7 +67,7 @@ function take(): Entry[] {
 }
 
 function halve(entries: Entry[], isLast: boolean): void {
-  send(entries.splice(0, entries.length >> 1), isLast);
+  send(entries.splice(0, entries.length / 2), isLast);
   send(entries, isLast);
 }
 
@@ -128,7 +128,7 @@ export function add(entry: Entry, text: string): void {
 
 /** Sends all that is not known to have arrived, at once: the page may be going away. */
 export function leave(): void {
-  for (const entries of fragile) waiting.unshift(...entries);
+  fragile.forEach((entries) => waiting.unshift(...entries));
   fragile.clear();
   flush(true);
 }

@@ -46,7 +46,7 @@ export function addShift({ value, startTime }: Pick<Timing, "value" | "startTime
 
 /** The duration that stands for all interactions: the longest, but for one in fifty. */
 export const typicalWorst = (durations: number[]): number | undefined =>
-  durations.sort((a, b) => b - a)[Math.floor(durations.length / INTERACTIONS_PER_OUTLIER)];
+  durations.sort((a, b) => b - a)[(durations.length / INTERACTIONS_PER_OUTLIER) | 0];
 
 export function vitals(): void {
   if (!watches("vitals") || (isHidden() && !isPrerendered())) return;
@@ -54,7 +54,8 @@ export function vitals(): void {
   const durations: Record<number, number> = {};
   let lcp: number | undefined;
   let fcp: number | undefined;
-  let cls = 0;
+  // Where shifts cannot be seen, none seen says nothing.
+  let cls = (window as { LayoutShift?: object }).LayoutShift && 0;
   let isTold = false;
   // A prerendered page starts, for who looks at it, when it is shown.
   const since = (time: number) => Math.max(0, Math.round(time - (load.activationStart ?? 0)));
@@ -71,12 +72,12 @@ export function vitals(): void {
     if (!shift.hadRecentInput) cls = addShift(shift);
   });
   observe("event", ({ interactionId: id, duration }) => {
-    if (id) durations[id] = Math.max(duration, durations[id] ?? 0);
+    if (id) durations[id] = Math.max(duration, durations[id] || 0);
   });
   ends.push(() => {
     if (isTold) return;
     isTold = true;
-    const props = { lcp, fcp, cls: +cls.toFixed(4), inp: typicalWorst(Object.values(durations)), ttfb: since(load.responseStart) };
+    const props = { lcp, fcp, cls: cls && +cls.toFixed(4), inp: typicalWorst(Object.values(durations)), ttfb: since(load.responseStart) };
     emitOfView("web_vitals", { props: props as Props });
   });
 }
