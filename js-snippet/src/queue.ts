@@ -100,13 +100,12 @@ function send(entries: Entry[], isLast: boolean): void {
 }
 
 function plan(ms: number): void {
-  timer ??= setTimeout(() => quietly(flush), ms);
+  timer ??= setTimeout(quietly, ms, flush);
 }
 
 /** Sends what waits, unless it is too early; before the page is gone, it never is. */
 export function flush(isLast = false): void {
-  clearTimeout(timer);
-  timer = undefined;
+  timer = clearTimeout(timer) as undefined;
   const wait = notBefore - performance.now();
   if (wait > 0 && !isLast) return plan(wait);
   while (waiting.length) send(take(), isLast);
@@ -119,11 +118,10 @@ export function add(entry: Entry, text: string): void {
   limit(waiting);
   if (!entry._urgency) return;
   // On a page that is hidden nothing comes after an event; not even its timer, perhaps.
-  if (entry._urgency > 1 || isHidden() || waiting.length >= MAX_EVENTS) {
-    flush(isHidden() && notBefore < performance.now());
-  } else {
-    plan(LINGER_MS);
-  }
+  if (isHidden() || waiting.length >= MAX_EVENTS) flush(isHidden() && notBefore < performance.now());
+  // In a turn of its own: the page's start and its clicks do not wait for requests to be made.
+  else if (entry._urgency > 1) setTimeout(quietly, 0, flush);
+  else plan(LINGER_MS);
 }
 
 /** Sends all that is not known to have arrived, at once: the page may be going away. */

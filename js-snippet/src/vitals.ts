@@ -58,7 +58,7 @@ export function vitals(): void {
   let cls = (window as { LayoutShift?: object }).LayoutShift && 0;
   let isTold = false;
   // A prerendered page starts, for who looks at it, when it is shown.
-  const since = (time: number) => Math.max(0, Math.round(time - (load.activationStart ?? 0)));
+  const since = (time: number) => Math.max(0, Math.round(time - (load.activationStart || 0)));
   const observe = (type: string, seen: (entry: Timing) => void) =>
     new PerformanceObserver((list) => (list.getEntries() as Timing[]).forEach(seen)).observe({
       type,
@@ -72,12 +72,12 @@ export function vitals(): void {
     if (!shift.hadRecentInput) cls = addShift(shift);
   });
   observe("event", ({ interactionId: id, duration }) => {
-    if (id) durations[id] = Math.max(duration, durations[id] || 0);
+    if (id) durations[id] = Math.max(duration, durations[id] ?? 0);
   });
   ends.push(() => {
     if (isTold) return;
     isTold = true;
-    const props = { lcp, fcp, cls: cls && +cls.toFixed(4), inp: typicalWorst(Object.values(durations)), ttfb: since(load.responseStart) };
+    const props = { lcp, fcp, cls, inp: typicalWorst(Object.values(durations)), ttfb: since(load.responseStart) };
     emitOfView("web_vitals", { props: props as Props });
   });
 }
