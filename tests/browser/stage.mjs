@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 30_000;
 
 const freePort = () =>
   new Promise((resolve, reject) => {
@@ -19,8 +19,8 @@ const freePort = () =>
     });
   });
 
-export async function eventually(what, look) {
-  const end = Date.now() + PATIENCE_MS;
+export async function eventually(what, look, patienceMs = PATIENCE_MS) {
+  const end = Date.now() + patienceMs;
   for (;;) {
     const found = await look();
     if (found) return found;
@@ -29,14 +29,15 @@ export async function eventually(what, look) {
   }
 }
 
-export async function startWeir() {
+/** `settings` makes further variables of the process of the address that it will have. */
+export async function startWeir(settings = () => ({})) {
   const folder = mkdtempSync(join(tmpdir(), "weir-browser-"));
   const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
   const parameters = ["up", "--data", join(folder, "data"), "--listen", listen, "--admin", admin];
   const child = spawn(process.env.WEIR_BIN, parameters, {
     cwd: folder,
     stdio: ["ignore", "ignore", "inherit"],
-    env: { PATH: process.env.PATH, HOME: folder, WEIR_EMBEDDED__MIN_FREE_BYTES: "0", WEIR_LOG__LEVEL: "warn" },
+    env: { PATH: process.env.PATH, HOME: folder, WEIR_EMBEDDED__MIN_FREE_BYTES: "0", WEIR_LOG__LEVEL: "warn", ...settings(`http://${listen}`) },
   });
   await eventually("weir", async () => {
     if (child.exitCode !== null) throw new Error(`weir ended with ${child.exitCode}`);

@@ -1,6 +1,7 @@
 // What is measured of a visit: reading, speed, errors; and what the snippet itself costs.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { startBrowser } from "../../../../tests/browser/stage.mjs";
 import { open, proxy, serve, tag, watch } from "../stage.mjs";
 import { startPlainChromium } from "../plain-chromium.mjs";
 
@@ -60,6 +61,27 @@ describe("measures", { concurrency: 6 }, () => {
     await page.close();
   });
 
+  test("a frame or a list of the page that has the focus is part of reading it", async () => {
+    const init = () => {
+      let ahead = 0;
+      const real = performance.now.bind(performance);
+      performance.now = () => real() + ahead;
+      window.later = (ms) => (ahead += ms);
+    };
+    const body = '<iframe srcdoc="<input autofocus>"></iframe><select id="s"><option>a<option>b</select>';
+    const { page, arrived } = await open({ init, body });
+    await arrived("pageview");
+    await page.frameLocator("iframe").locator("input").click();
+    assert.equal(await page.evaluate(() => document.activeElement.localName), "iframe");
+    await page.evaluate(() => later(4_000));
+    await page.focus("#s");
+    await page.evaluate(() => later(4_000));
+    await page.goto("about:blank");
+    const [told] = await arrived("engagement");
+    assert.ok(told.engaged_ms >= 8_000, `${told.engaged_ms}`);
+    await page.close();
+  });
+
   test("less than three seconds and no new depth is not told again", async () => {
     const { page, arrived, accepted, settled } = await open({ init: clock });
     await page.evaluate(() => hide(true));
@@ -89,14 +111,17 @@ describe("measures", { concurrency: 6 }, () => {
 
   test("web vitals are told once a page load, of the page that was loaded", async () => {
     const body = `<button id="b">Work</button><script>
-      b.onclick = () => { const end = performance.now() + 120; while (performance.now() < end); b.textContent = "done"; };
-      setTimeout(() => b.insertAdjacentHTML("beforebegin", "<p style='height:200px'>shift</p>"), 100);</script>`;
+      b.onclick = () => { const end = performance.now() + 120; while (performance.now() < end); b.textContent = "done"; };</script>`;
     const { page, arrived, accepted, settled } = await open({ file: "t.full.js", body, init: clock });
     await arrived("pageview");
-    await page.waitForTimeout(700);
+    const seen = (type) =>
+      page.evaluate((type) => new Promise((resolve) => new PerformanceObserver(resolve).observe({ type, buffered: true, durationThreshold: 40 })).then(() => {}), type);
+    await seen("largest-contentful-paint");
+    await page.evaluate(() => b.insertAdjacentHTML("beforebegin", "<p style='height:200px'>shift</p>"));
+    await seen("layout-shift");
     await page.click("#b");
     await page.waitForFunction(() => b.textContent === "done");
-    await page.waitForTimeout(300);
+    await seen("event");
     await page.evaluate(() => hide(true));
     const [{ props }] = await arrived("web_vitals");
     assert.ok(props.lcp > 0 && props.fcp > 0 && props.fcp <= props.lcp && props.ttfb >= 0, JSON.stringify(props));
@@ -161,22 +186,49 @@ describe("measures", { concurrency: 6 }, () => {
     await page.close();
   });
 
-  test("it blocks no rendering, shifts nothing and makes no long task", async () => {
-    const init = () => {
-      window.seen = [];
-      for (const type of ["layout-shift", "longtask"]) {
-        new PerformanceObserver((list) => window.seen.push(...list.getEntries().map((entry) => entry.toJSON()))).observe({ type, buffered: true });
+  test("it blocks no rendering and shifts nothing, by the browser's trace", async () => {
+    const { page, site } = await open({ path: "/before" });
+    const own = await startBrowser();
+    try {
+      const traced = await own.newPage();
+      await own.startTracing(traced, { categories: ["devtools.timeline", "loading"] });
+      await traced.goto(`${site.url}/traced`);
+      await watch(site).arrived("pageview", 2);
+      const { traceEvents } = JSON.parse(String(await own.stopTracing()));
+      const requests = traceEvents.filter(({ name }) => name === "ResourceSendRequest").map(({ args }) => args.data);
+      const ours = requests.filter(({ url }) => url.startsWith(proxy.url));
+      assert.deepEqual(ours.map(({ url }) => new URL(url).pathname), ["/t.js", "/collect"]);
+      assert.equal(ours[0].renderBlocking, "non_blocking");
+      assert.ok(traceEvents.some(({ name }) => name === "firstContentfulPaint"), "the trace holds a page that was shown");
+      assert.deepEqual(traceEvents.filter(({ name }) => name === "LayoutShift"), []);
+    } finally {
+      await own.close();
+      await page.close();
+    }
+  });
+
+  test("its start makes no long task of a processor that is four times slower", async () => {
+    // The processor's time, so that who else is at work here does not count, four times; a throttled
+    // browser waits by the clock. The best of three.
+    const own = await startBrowser();
+    const times = [];
+    try {
+      for (let n = 0; n < 3; n++) {
+        const site = await serve(`<!doctype html><title>x</title>${tag("", "t.full.js")}<p>text`);
+        const context = await own.newContext();
+        const page = await context.newPage();
+        await own.startTracing(page, { categories: ["devtools.timeline"] });
+        await page.goto(site.url);
+        const { traceEvents } = JSON.parse(String(await own.stopTracing()));
+        const { tdur } = traceEvents.find(({ name, args }) => name === "EvaluateScript" && args.data.url.startsWith(proxy.url));
+        times.push((4 * tdur) / 1_000);
+        await context.close();
       }
-    };
-    const { page, arrived } = await open({ init, file: "t.full.js" });
-    await arrived("pageview");
-    const found = await page.evaluate(() => ({
-      blocking: performance.getEntriesByType("resource").map(({ name, renderBlockingStatus }) => [name, renderBlockingStatus]),
-      shifts: window.seen.filter(({ entryType }) => entryType === "layout-shift"),
-    }));
-    assert.deepEqual(found.shifts, []);
-    assert.deepEqual(found.blocking.filter(([name]) => name.startsWith(proxy.url)).map(([, status]) => status), ["non-blocking", "non-blocking"]);
-    await page.close();
+    } finally {
+      await own.close();
+    }
+    console.log(`t.full.js compiles and starts in ${Math.min(...times).toFixed(1)} ms of a processor four times slower`);
+    assert.ok(Math.min(...times) < 50, `${times}`);
   });
 
   test("a page out of the real back/forward cache is seen again, and read anew", async () => {

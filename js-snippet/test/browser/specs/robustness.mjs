@@ -148,6 +148,8 @@ describe("robustness", { concurrency: 6 }, () => {
     await arrived("pageview", 2);
     await settled(page);
     assert.deepEqual(accepted("pageview").map(({ page_url }) => new URL(page_url).pathname), ["/a", "/b"]);
+    assert.deepEqual(accepted("engagement").map(({ page_url }) => new URL(page_url).pathname), ["/a"]);
+    assert.equal(typeof (await page.evaluate(() => weir.ids().page_view_id)), "string");
     assert.ok(!proxy.requests(site.url).some(({ body }) => /secret|me@b/.test(body)));
     await page.close();
   });

@@ -1,6 +1,7 @@
 // What is kept in the browser, by whose leave, and where nothing can be.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { eventually, startWeir } from "../../../../tests/browser/stage.mjs";
 import { browser, open, proxy, serve, tag, watch } from "../stage.mjs";
 
 const keys = (page) => page.evaluate(() => [...Object.keys(localStorage), ...Object.keys(sessionStorage)]);
@@ -107,6 +108,39 @@ describe("storage", { concurrency: 6 }, () => {
     assert.equal(view.session_id, undefined);
     assert.deepEqual(await keys(page), []);
     await context.close();
+  });
+
+  test("the retired Do Not Track changes nothing", async () => {
+    const init = () => Object.defineProperty(navigator, "doNotTrack", { value: "1" });
+    const { arrived, context } = await open({ init, attributes: 'data-weir-storage="local"' });
+    const [view] = await arrived("pageview");
+    assert.match(view.user_domain_id, /^[0-9a-f-]{36}$/);
+    await context.close();
+  });
+
+  test("where a browser keeps nothing for scripts, the gateway's own cookie knows the visitor (Safari)", async () => {
+    const own = await startWeir((url) => ({ WEIR_PRIVACY__VISITOR_ID: "cookie", WEIR_GATEWAY__ALLOWED_ORIGINS: url }));
+    const context = await browser.newContext();
+    try {
+      const page = await context.newPage();
+      await page.addInitScript(() => Object.defineProperty(window, "localStorage", { get: () => { throw new Error("denied"); } }));
+      const views = (count) =>
+        eventually(`${count} views`, async () => {
+          const found = await own.events("pageview");
+          return found.length >= count && found;
+        });
+      await page.goto(own.url);
+      await views(1);
+      await page.reload();
+      const [first, second] = await views(2);
+      assert.ok(first.user_domain_id, JSON.stringify(first));
+      assert.equal(second.user_domain_id, first.user_domain_id);
+      const [cookie] = await context.cookies();
+      assert.ok(cookie.httpOnly && cookie.expires > Date.now() / 1_000 + 30 * 86_400, JSON.stringify(cookie));
+    } finally {
+      await context.close();
+      await own.stop();
+    }
   });
 
   test("storage that throws stops nothing", async () => {

@@ -1,9 +1,9 @@
 // How events travel: without a preflight, within the browser's budget, at the last moment, again.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { eventually } from "../../../../tests/browser/stage.mjs";
+import { eventually, PATIENCE_MS } from "../../../../tests/browser/stage.mjs";
 import { refusal } from "../../../../tests/browser/proxy.mjs";
-import { open, proxy, weir } from "../stage.mjs";
+import { open, proxy, serve, tag, weir } from "../stage.mjs";
 
 /** How often each event of a site lies in the store, by its number. */
 const stored = async (site, type) => {
@@ -13,6 +13,9 @@ const stored = async (site, type) => {
   }
   return counts;
 };
+
+/** How long the gateway is away; half a minute takes half a minute. */
+const AWAY_MS = Number(process.env.AWAY_MS ?? 4_000);
 
 const numbers = (count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [n, 1]));
 
@@ -27,7 +30,8 @@ const track = (page, type, count, size = 10) =>
 
 /** Every numbered event is in the store, once. */
 async function exactlyOnce(site, type, count) {
-  await eventually(`${count} ${type} in the store`, async () => Object.keys(await stored(site, type)).length === count);
+  const look = async () => Object.keys(await stored(site, type)).length === count;
+  await eventually(`${count} ${type} in the store`, look, PATIENCE_MS + 2 * AWAY_MS);
   assert.deepEqual(await stored(site, type), numbers(count));
 }
 
@@ -96,15 +100,18 @@ describe("transport", { concurrency: 6 }, () => {
   });
 
   test("another script that has used up the keepalive budget stops nothing", async () => {
-    const init = () => {
-      addEventListener("DOMContentLoaded", () => {
-        window.competing = fetch("/elsewhere", { method: "POST", body: "x".repeat(60_000), keepalive: true });
-      });
-    };
-    const { page, site, arrived } = await open({ init });
+    let answer;
+    const held = new Promise((resolve) => (answer = resolve));
+    const site = await serve((path) => (path === "/elsewhere" ? held : `<!doctype html><title>x</title>${tag()}`));
+    const { page, arrived } = await open({ site });
     await arrived("pageview");
+    await page.evaluate(() => void fetch("/elsewhere", { method: "POST", body: "x".repeat(60_000), keepalive: true }));
+    const isRefused = await page.evaluate(() =>
+      fetch("/", { method: "POST", body: "x".repeat(8_000), keepalive: true }).then(() => false, () => true));
+    assert.ok(isRefused, "Chromium refuses what is over the budget");
     await track(page, "competing", 15, 900);
     await exactlyOnce(site, "competing", 15);
+    answer();
     await page.close();
   });
 
@@ -128,6 +135,33 @@ describe("transport", { concurrency: 6 }, () => {
     await page.close();
   });
 
+  test("no beacon where there is keepalive: blockers drop beacons and say they went", async () => {
+    const init = () => (navigator.sendBeacon = () => true);
+    const { page, arrived } = await open({ init });
+    await page.evaluate(() => weir.track("no_beacon"));
+    await page.goto("about:blank");
+    await arrived("no_beacon");
+    await arrived("engagement");
+    await page.close();
+  });
+
+  test("nothing listens for unload or beforeunload, which keep a page out of the cache", async () => {
+    const init = () => {
+      window.types = [];
+      const real = EventTarget.prototype.addEventListener;
+      EventTarget.prototype.addEventListener = function (type, ...more) {
+        window.types.push(type);
+        return real.call(this, type, ...more);
+      };
+    };
+    const { page, arrived } = await open({ init, file: "t.full.js" });
+    await arrived("pageview");
+    const types = await page.evaluate(() => window.types);
+    assert.ok(types.includes("visibilitychange") && types.includes("pagehide"));
+    assert.deepEqual(types.filter((type) => /unload/.test(type)), []);
+    await page.close();
+  });
+
   test("a beacon that is refused goes in halves", async () => {
     const init = () => {
       delete Request.prototype.keepalive;
@@ -145,7 +179,7 @@ describe("transport", { concurrency: 6 }, () => {
   test("503 for a while, then back: every event once", async () => {
     const { page, site, arrived } = await open();
     await arrived("pageview");
-    const until = performance.now() + 4_000;
+    const until = performance.now() + AWAY_MS;
     proxy.break(site.url, async (_, forward) => (performance.now() < until ? refusal(503, 1) : forward()));
     await track(page, "away", 60);
     await exactlyOnce(site, "away", 60);
