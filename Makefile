@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos chaos-gateway bench-gateway bench-enricher lint deploy-check ua-report fuzz
+.PHONY: help run test chaos chaos-gateway bench-gateway bench-enricher kill-tabs lint deploy-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +18,10 @@ chaos-gateway: ## faults of brokers, disk, clock and gateway under load (WEIR_CH
 
 bench-gateway: ## CPU of an acknowledged event beside others (WEIR_BENCH_ROUNDS, 3; needs Python 3.11)
 	bench/gateway/run --rounds $${WEIR_BENCH_ROUNDS:-3}
+
+kill-tabs: ## end 300 browser tabs (TABS, SEED) at random moments and count what arrived (needs Node 20)
+	cargo build --workspace --all-targets --locked
+	js-snippet/run-tests kill-tabs
 
 ua-report: ## print how often channels, agents and bots are right (needs Node 20)
 	enricher/rules/report

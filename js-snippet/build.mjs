@@ -35,11 +35,12 @@ async function bundle(source, format) {
   });
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2021,
-    module: format === "esm",
+    // Strict by itself, a script too: nothing in it depends on "use strict".
+    module: true,
     toplevel: true,
     // Names that begin with an underscore never leave the file.
     mangle: { properties: { regex: /^_/ } },
-    compress: { passes: 4, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, hoist_funs: true },
+    compress: { passes: 4, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, hoist_funs: true, lhs_constants: false },
     format: { comments: /__PURE__/ },
   });
   return Buffer.from(`${code}\n`);

@@ -21,10 +21,10 @@ export function errors(): void {
       line: lineno,
       stack: cut(reason?.stack),
     };
-    const key = props.message + props.stack;
-    // A picture that is missing is an error too, of another target.
-    if (event.target !== window || told.has(key) || told.size >= MAX_ERRORS) return;
-    told.add(key);
-    emit("js_error", { props });
+    const { size } = told;
+    // A picture that is missing is an error too, of another target. The set grows by what is new.
+    if (event.target === window && size < MAX_ERRORS && told.add(props.message + props.stack).size > size) {
+      emit("js_error", { props });
+    }
   });
 }

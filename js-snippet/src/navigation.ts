@@ -20,6 +20,9 @@ export function pageKey({ pathname, search, hash }: Location | URL): string {
  */
 const COALESCE_MS = 50;
 
+/** Some pages are never idle: a view waits no longer for them. */
+const RENDER_MS = 500;
+
 /**
  * Calls `arrived` after each navigation inside the document that leads to another page. Returns a
  * function that does not wait for the rest of the time, for a page that is left.
@@ -36,7 +39,8 @@ export function watchNavigation(arrived: () => void): () => void {
   };
   const look = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => quietly(settle), COALESCE_MS);
+    // On a slow device a router may still be at it then: what renders comes before what is idle.
+    timer = setTimeout(() => (window.requestIdleCallback ?? quietly)(() => quietly(settle), { timeout: RENDER_MS }), COALESCE_MS);
   };
   const { navigation } = window as { navigation?: EventTarget };
   if (navigation) {
@@ -47,14 +51,12 @@ export function watchNavigation(arrived: () => void): () => void {
       const original = history[name];
       // A frozen history is watched by its events alone.
       quietly(() => {
-        history[name] = function (...parameters) {
-          // First: it may refuse, and then there was no navigation.
-          original.apply(this, parameters);
-          look();
-        };
+        // It looks later, so a refusal is no view. The answer may be that of another wrapper.
+        history[name] = (...parameters) => (look(), original.apply(history, parameters));
       });
     }
-    on("popstate hashchange", look);
+    // Also where only the hash changes, by a link or a script.
+    on("popstate", look);
   }
   return settle;
 }

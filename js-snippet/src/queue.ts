@@ -45,7 +45,7 @@ export const backoffMs = (failures: number, retryAfterSeconds: number, chance: n
   1_000 * (retryAfterSeconds + chance * 2 ** Math.min(failures, MAX_DOUBLINGS));
 
 /** Whether time can help: not where the request itself was refused. */
-export const isTemporary = (status: number) => [0, 408, 429].includes(status) || status >= 500;
+export const isTemporary = (status: number) => !status || status === 408 || status === 429 || status >= 500;
 
 /** Tells the page, on its own turn: a page's mistake is the page's. */
 export function settle(entries: Entry[], result: Result): void {
@@ -62,11 +62,12 @@ function take(): Entry[] {
     chars += _text!.length;
     return at && (at === MAX_EVENTS || chars > MAX_CHARS);
   });
-  return waiting.splice(0, over < 0 ? MAX_EVENTS : over);
+  // -1 is none too many: unsigned, more than there are.
+  return waiting.splice(0, over >>> 0);
 }
 
 function halve(entries: Entry[], isLast: boolean): void {
-  send(entries.splice(0, entries.length >> 1), isLast);
+  send(entries.splice(0, entries.length / 2), isLast);
   send(entries, isLast);
 }
 
@@ -77,10 +78,7 @@ function send(entries: Entry[], isLast: boolean): void {
   const isKept = post(address, body, isLast || !(failures & 1), isLast, (status, retryAfter) => {
     // What was under way when the page was left has been sent once more.
     if (!isKept && !fragile.delete(entries)) return;
-    if (status >= 200 && status < 300) {
-      failures = 0;
-      settle(entries, "sent");
-    } else if (status === 413 && entries.length > 1) {
+    if (status === 413 && entries.length > 1) {
       halve(entries, false);
     } else if (isTemporary(status)) {
       // However long it takes: a blocker looks like a gateway that is away, and costs a request a
@@ -90,7 +88,8 @@ function send(entries: Entry[], isLast: boolean): void {
       limit(waiting);
       flush();
     } else {
-      settle(entries, "dropped");
+      failures = 0;
+      settle(entries, status < 300 ? "sent" : "dropped");
     }
   });
   if (isKept) return;
@@ -101,13 +100,12 @@ function send(entries: Entry[], isLast: boolean): void {
 }
 
 function plan(ms: number): void {
-  timer ??= setTimeout(() => quietly(flush), ms);
+  timer ??= setTimeout(quietly, ms, flush);
 }
 
 /** Sends what waits, unless it is too early; before the page is gone, it never is. */
 export function flush(isLast = false): void {
-  clearTimeout(timer);
-  timer = undefined;
+  timer = clearTimeout(timer) as undefined;
   const wait = notBefore - performance.now();
   if (wait > 0 && !isLast) return plan(wait);
   while (waiting.length) send(take(), isLast);
@@ -120,16 +118,15 @@ export function add(entry: Entry, text: string): void {
   limit(waiting);
   if (!entry._urgency) return;
   // On a page that is hidden nothing comes after an event; not even its timer, perhaps.
-  if (entry._urgency > 1 || isHidden() || waiting.length >= MAX_EVENTS) {
-    flush(isHidden() && notBefore < performance.now());
-  } else {
-    plan(LINGER_MS);
-  }
+  if (isHidden() || waiting.length >= MAX_EVENTS) flush(isHidden() && notBefore < performance.now());
+  // In a turn of its own: the page's start and its clicks do not wait for requests to be made.
+  else if (entry._urgency > 1) setTimeout(quietly, 0, flush);
+  else plan(LINGER_MS);
 }
 
 /** Sends all that is not known to have arrived, at once: the page may be going away. */
 export function leave(): void {
-  for (const entries of fragile) waiting.unshift(...entries);
+  fragile.forEach((entries) => waiting.unshift(...entries));
   fragile.clear();
   flush(true);
 }

@@ -31,14 +31,13 @@ export function install(...features: Feature[]): void {
     const settings: Settings = attributes(script, "data-weir-");
     settings.props = attributes(script, "data-weir-props-");
     settings.endpoint = new URL(settings.endpoint ?? "/collect", script?.src || location.href);
-    settings.beforeSend = (event) => (weir.beforeSend ? weir.beforeSend(event) : event);
     const weir = ((verb, ...parameters) => quietly(() => (api[verb] as Verb)(...parameters))) as Global;
     for (const verb of Object.keys(api) as (keyof Api)[]) {
       weir[verb] = weir.bind(null, verb) as never;
     }
     weir.beforeSend = stub?.beforeSend;
     global.weir = weir;
-    start(settings, features);
+    start(settings, features, weir);
     for (const [parameters, made] of stub?.q ?? []) replay(made, () => weir(...parameters));
   });
 }

@@ -10,11 +10,13 @@ export const redacted = (address: string, names: string) =>
 /** Drops events of pages that are excluded, and takes the values of parameters out of addresses. */
 export function scrub(): void {
   const { exclude, redact } = settings;
-  if (exclude) stamps.push(() => !words(exclude).some((start) => location.pathname.startsWith(start)));
+  if (exclude) {
+    // By what the event tells of: reading is told when the address is that of the next page already.
+    stamps.push(({ page_url }) => !words(exclude).some((start) => page_url?.startsWith(location.origin + start)));
+  }
   if (redact) {
     stamps.push((event) => {
-      event.page_url = redacted(event.page_url, redact);
-      if (event.referer_url) event.referer_url = redacted(event.referer_url, redact);
+      for (const name of ["page_url", "referer_url"] as const) event[name] &&= redacted(event[name], redact);
     });
   }
 }

@@ -4,9 +4,7 @@ import type { Props, Settings } from "./types";
 
 export let settings: Settings = {};
 
-export function configure(given: Settings): void {
-  settings = given;
-}
+export const configure = (given: Settings) => (settings = given);
 
 /** Whether `what` is watched. */
 export const watches = (what: string) => words(settings.auto ?? what).includes(what);

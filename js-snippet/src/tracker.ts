@@ -8,7 +8,7 @@ import * as queue from "./queue";
 import { on, quietly } from "./quietly";
 import { configure, settings, watches } from "./settings";
 import { touch } from "./storage";
-import type { Api, Consent, Feature, Ids, Options, Props, Settings, WireEvent } from "./types";
+import type { Api, BeforeSend, Consent, Feature, Ids, Options, Props, Settings, WireEvent } from "./types";
 
 /** Version of the envelope. */
 const ENVELOPE = 1;
@@ -22,6 +22,14 @@ export interface Context {
   title: string;
   referrer: string;
   time: number;
+}
+
+interface Clock {
+  Now: { timeZoneId(): string };
+}
+
+interface Hook {
+  beforeSend?: BeforeSend | undefined;
 }
 
 /** A call that waited for the script is told by the page that it was made on. */
@@ -44,8 +52,10 @@ const here = (): Context => ({
 /** Before the start nobody has decided, so calls are held. */
 let consent: Consent = "unknown";
 let held: queue.Entry[] = [];
+/** Where the page's hook is looked up, at each event: it may be set at any time. */
+let hook: Hook;
 let customId: string | undefined;
-let shared: Props = {};
+let shared: Props | undefined;
 let computed: (() => Props) | undefined;
 let viewId = "";
 /** The view that is under way. */
@@ -68,7 +78,8 @@ export function emit(
     page_title: context.title,
     page_language: document.documentElement.lang || undefined,
     browser_language: navigator.language,
-    os_timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    // `Intl` takes tens of milliseconds to say the same for the first time.
+    os_timezone: (window as { Temporal?: Clock }).Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     screen_width: screen.width,
     screen_height: screen.height,
     user_custom_id: customId,
@@ -96,7 +107,7 @@ function release(entry: queue.Entry): void {
     !touch("localStorage", (storage) => storage.getItem(OPT_OUT)) &&
     stamps.every((stamp) => stamp(event) !== false) &&
     // An event that the page's hook fails on might tell too much.
-    (settings.beforeSend ? quietly(() => settings.beforeSend!(event)) : event);
+    (hook.beforeSend ? quietly(() => hook.beforeSend!(event)) : event);
   if (sealed) queue.add(entry, JSON.stringify(sealed));
   else queue.settle([entry], "dropped");
 }
@@ -108,7 +119,7 @@ function releaseHeld(): void {
 }
 
 const endView = (isOver: boolean) => view && ends.forEach((end) => end(isOver));
-const forget = () => forgets.forEach((forget) => forget());
+const forget = () => forgets.forEach(quietly);
 
 /** Tells a page view: the one before ends, and what follows belongs to it. */
 function page(options: Options = {}): string {
@@ -118,7 +129,8 @@ function page(options: Options = {}): string {
   if (view) viewId = uuidv7();
   // The browser's referrer stays that of the landing; a later view comes from the view before.
   const referer_url = (view?.url ?? context.referrer) || undefined;
-  view = { ...context, url: options.url ?? context.url };
+  context.url = options.url ?? context.url;
+  view = context;
   return emit("pageview", options, 2, { referer_url }, context);
 }
 
@@ -130,8 +142,8 @@ export const api: Api = {
   track: (name, options) => emit(`${name}`, options),
   page,
   identify(id, traits) {
-    customId = id ?? undefined;
-    api.set(traits ?? {});
+    customId = id || undefined;
+    api.set(traits!);
   },
   set(props) {
     if (typeof props === "function") computed = props;
@@ -139,7 +151,7 @@ export const api: Api = {
   },
   reset() {
     customId = computed = undefined;
-    shared = settings.props ?? {};
+    shared = settings.props!;
     forget();
   },
   consent(state) {
@@ -168,9 +180,10 @@ const wrap = (events: string) =>
   }).slice(0, -1) + `,"events":[${events}]}`;
 
 /** Starts everything; nothing is watched or sent before. */
-export function start(given: Settings, features: Feature[]): void {
+export function start(given: Settings, features: Feature[], hooked: Hook = given): void {
   let settleNavigation: (() => void) | undefined;
   configure(given);
+  hook = hooked;
   consent = given.consent ?? "granted";
   queue.open(given.endpoint!, wrap);
   shared = { ...given.props, ...shared };

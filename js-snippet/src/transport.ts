@@ -31,7 +31,7 @@ export function post(url: string | URL, body: string, mayKeep: boolean, mustKeep
   if (keepalive) inFlight += bytes;
   Promise.resolve(request)
     .then((answer) => [answer!.status, +answer!.headers.get("retry-after")!])
-    .catch(() => [0, 0])
+    .catch(() => [0])
     .then(([status, after]) => {
       if (keepalive) inFlight -= bytes;
       answered(status!, after || 0);

@@ -46,7 +46,7 @@ export function addShift({ value, startTime }: Pick<Timing, "value" | "startTime
 
 /** The duration that stands for all interactions: the longest, but for one in fifty. */
 export const typicalWorst = (durations: number[]): number | undefined =>
-  durations.sort((a, b) => b - a)[Math.floor(durations.length / INTERACTIONS_PER_OUTLIER)];
+  durations.sort((a, b) => b - a)[(durations.length / INTERACTIONS_PER_OUTLIER) | 0];
 
 export function vitals(): void {
   if (!watches("vitals") || (isHidden() && !isPrerendered())) return;
@@ -54,10 +54,11 @@ export function vitals(): void {
   const durations: Record<number, number> = {};
   let lcp: number | undefined;
   let fcp: number | undefined;
-  let cls = 0;
+  // Where shifts cannot be seen, none seen says nothing.
+  let cls = (window as { LayoutShift?: object }).LayoutShift && 0;
   let isTold = false;
   // A prerendered page starts, for who looks at it, when it is shown.
-  const since = (time: number) => Math.max(0, Math.round(time - (load.activationStart ?? 0)));
+  const since = (time: number) => Math.max(0, Math.round(time - (load.activationStart || 0)));
   const observe = (type: string, seen: (entry: Timing) => void) =>
     new PerformanceObserver((list) => (list.getEntries() as Timing[]).forEach(seen)).observe({
       type,
@@ -76,7 +77,7 @@ export function vitals(): void {
   ends.push(() => {
     if (isTold) return;
     isTold = true;
-    const props = { lcp, fcp, cls: +cls.toFixed(4), inp: typicalWorst(Object.values(durations)), ttfb: since(load.responseStart) };
+    const props = { lcp, fcp, cls, inp: typicalWorst(Object.values(durations)), ttfb: since(load.responseStart) };
     emitOfView("web_vitals", { props: props as Props });
   });
 }

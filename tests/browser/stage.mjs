@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 30_000;
 
 const freePort = () =>
   new Promise((resolve, reject) => {
@@ -19,8 +19,8 @@ const freePort = () =>
     });
   });
 
-export async function eventually(what, look) {
-  const end = Date.now() + PATIENCE_MS;
+export async function eventually(what, look, patienceMs = PATIENCE_MS) {
+  const end = Date.now() + patienceMs;
   for (;;) {
     const found = await look();
     if (found) return found;
@@ -29,14 +29,15 @@ export async function eventually(what, look) {
   }
 }
 
-export async function startWeir() {
+/** `settings` makes further variables of the process of the address that it will have. */
+export async function startWeir(settings = () => ({})) {
   const folder = mkdtempSync(join(tmpdir(), "weir-browser-"));
   const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
   const parameters = ["up", "--data", join(folder, "data"), "--listen", listen, "--admin", admin];
   const child = spawn(process.env.WEIR_BIN, parameters, {
     cwd: folder,
     stdio: ["ignore", "ignore", "inherit"],
-    env: { PATH: process.env.PATH, HOME: folder, WEIR_EMBEDDED__MIN_FREE_BYTES: "0", WEIR_LOG__LEVEL: "warn" },
+    env: { PATH: process.env.PATH, HOME: folder, WEIR_EMBEDDED__MIN_FREE_BYTES: "0", WEIR_LOG__LEVEL: "warn", ...settings(`http://${listen}`) },
   });
   await eventually("weir", async () => {
     if (child.exitCode !== null) throw new Error(`weir ended with ${child.exitCode}`);
@@ -65,18 +66,30 @@ export async function startWeir() {
   };
 }
 
-/** A site whose every path is `html`, with `headers`. */
+/** A site whose every path is `html`, or what `html` makes of the path in its own time, with `headers`. */
 export async function startSite(html, headers = {}) {
-  const server = createServer((request, response) => {
+  const paths = [];
+  const server = createServer(async (request, response) => {
+    paths.push(request.url);
+    const body = typeof html === "function" ? await html(request.url) : html;
     response.writeHead(200, { "content-type": "text/html; charset=utf-8", ...headers });
-    response.end(typeof html === "function" ? html(request.url) : html);
+    response.end(body);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    stop: () => new Promise((resolve) => server.close(resolve)),
+    /** The paths that begin with `start` and were asked for, once there are `count`. */
+    asked: (start, count = 1) =>
+      eventually(`${start} to be asked for`, () => {
+        const found = paths.filter((path) => path.startsWith(start));
+        return found.length >= count && found;
+      }),
+    stop: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
   };
 }
 
-export const startBrowser = () =>
-  chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+export const startBrowser = (...more) =>
+  chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage", ...more] });

@@ -14,6 +14,15 @@ test("ids are UUIDv7 and sort by time", async () => {
   assert.equal(parseInt(ids[0].replace("-", "").slice(0, 12), 16), time);
 });
 
+test("an id is one by any clock", async () => {
+  const { uuidv7 } = await load("ids");
+  for (const time of [0, 1, 2 ** 28, Date.UTC(2003, 0, 1), 2 ** 48 - 1]) {
+    const id = uuidv7(time);
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
+    assert.equal(parseInt(id.replace("-", "").slice(0, 12), 16), time);
+  }
+});
+
 test("ids of one moment do not meet", async () => {
   const { uuidv7 } = await load("ids");
   assert.equal(new Set(Array.from({ length: 20_000 }, () => uuidv7(1))).size, 20_000);
