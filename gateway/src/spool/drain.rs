@@ -205,7 +205,13 @@ impl<'a> Drain<'a> {
     /// Sends on what is held, and notes that the stream has it.
     async fn send(&mut self) -> Result<(), String> {
         let since = tokio::time::Instant::now();
-        let records: Vec<Record> = self.held.iter().map(|one| one.record.clone()).collect();
+        // Brokers refuse times well ahead of theirs, as those of a clock that ran ahead for a while.
+        let now_ms = Timestamp::now().as_millisecond();
+        let record = |one: &Delivered| Record {
+            timestamp_ms: one.record.timestamp_ms.min(now_ms),
+            ..one.record.clone()
+        };
+        let records: Vec<Record> = self.held.iter().map(record).collect();
         let bytes: usize = records.iter().map(Record::size_bytes).sum();
         let appended = append(self.stream, self.topic, self.dead_topic, records).await;
         appended.map_err(|error| error.to_string())?;

@@ -91,10 +91,10 @@ async fn clock_that_steps() {
     ];
     let bench = Bench::start(1, &variables).await;
     let visitors = bench.visitors("v");
-    // Forward over midnight and more, back below where it started, and to the year 2100.
-    for seconds_off in ["7200", "-7200", "90000", "0", "2300000000", "0"] {
+    // Forward, further than brokers take, back below where it started, and on by more than a day.
+    for seconds_off in ["7200", "-7200", "90000", "0"] {
         std::fs::write(&offset, seconds_off).unwrap();
-        tokio::time::sleep(seconds(20) / 6).await;
+        tokio::time::sleep(seconds(20) / 4).await;
     }
     let seen = visitors.stop().await.unwrap();
     bench.drained().await;
