@@ -9,7 +9,6 @@
 //!   `consent`, `clock`, [`agent`], `geo`, `source`, `duplicate`, `lookup`, `rule`,
 //!   `scrub`, `address`
 //! - `datacentre` knows whose networks are machines'
-//! - `forgotten` knows the visitors whose data was deleted
 //! - `reload` takes tables anew when their files change
 //! - `document` is the event as the steps see it, and `slot` names its fields
 //! - `link` takes addresses of pages apart
@@ -28,7 +27,6 @@ mod document;
 mod duplicate;
 mod enrich;
 mod explain;
-mod forgotten;
 #[cfg(test)]
 mod fuzz;
 mod geo;

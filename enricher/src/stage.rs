@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use event::header::{self, Format};
+use forgotten::Graveyard;
 use futures_util::future::BoxFuture;
 use runtime::{Backoff, Component, Runtime, Shutdown};
 use stream::{Batch, Consumer, Held, Start, Stream, StreamError, TopicPartition};
@@ -22,7 +23,6 @@ use crate::batch::{self, Counts};
 use crate::config::{Bots, Config};
 use crate::delivery::{self, Abandoned, Output};
 use crate::enrich::Enricher;
-use crate::forgotten::Graveyard;
 use crate::geo::watch::Watch;
 use crate::metrics::Metrics;
 use crate::reload;
@@ -75,14 +75,13 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
     format_health.ready();
     output.health.ready();
     output.dead_health.ready();
-    let graveyard = Graveyard::new(
+    let mut graveyard = Graveyard::new(
         stream.clone(),
         &config.forgotten_topic,
         enricher.forgotten.clone(),
         runtime.health.component("enricher tombstones"),
     );
     let stage = async {
-        let mut graveyard = graveyard;
         if !graveyard.load(&shutdown).await {
             return Ok(());
         }
@@ -103,8 +102,10 @@ pub async fn run(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> a
             finished: HashMap::new(),
             next_commit: Instant::now(),
         };
-        let follow = graveyard.follow(&shutdown);
-        tokio::join!(stage.run(&shutdown), follow).0
+        tokio::select! {
+            result = stage.run(&shutdown) => result,
+            never = graveyard.follow(&shutdown) => match never {},
+        }
     };
     tokio::pin!(stage);
     let watching = async { tokio::join!(watching, tables) };

@@ -9,7 +9,6 @@
 //! - `bulk` is one bulk: a few tries, then an account of each document
 //! - `aside` holds the documents that a bulk could not write
 //! - `pace` is how many bulks are in flight
-//! - `forgotten` knows the visitors whose documents are not stored
 //! - `offsets` knows which offsets may be committed
 //! - `route` finds a record's document id and index
 //! - `copies` makes dead letters searchable
@@ -20,7 +19,6 @@ mod aside;
 mod bulk;
 pub mod config;
 mod copies;
-mod forgotten;
 mod metrics;
 mod offsets;
 mod pace;

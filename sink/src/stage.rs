@@ -17,6 +17,7 @@ use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use event::Forgotten;
 use event::header::{self, Format};
+use forgotten::Graveyard;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
@@ -27,7 +28,6 @@ use tokio::time::Instant;
 
 use crate::aside::Aside;
 use crate::bulk::{self, Abandoned, Context, Item};
-use crate::forgotten::Graveyard;
 use crate::metrics::Metrics;
 use crate::offsets::Offsets;
 use crate::pace::Pace;
@@ -122,16 +122,9 @@ pub async fn run(
         next_sync: Instant::now(),
         must_start_over: false,
     };
-    let run = async {
-        let follow = graveyard.follow(&runtime.shutdown);
-        tokio::select! {
-            result = sink.run(&runtime.shutdown) => result,
-            // It ends with the shutdown, which the sink finishes.
-            () = async { follow.await; std::future::pending().await } => Ok(()),
-        }
-    };
     tokio::select! {
-        result = run => result,
+        result = sink.run(&runtime.shutdown) => result,
+        never = graveyard.follow(&runtime.shutdown) => match never {},
         never = retention => match never {},
         never = observe => match never {},
     }

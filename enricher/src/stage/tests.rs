@@ -1,6 +1,5 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,6 +13,8 @@ use super::*;
 struct Faulty {
     log: EmbeddedLog,
     is_away: AtomicBool,
+    /// Appends of the stage say that the stream was closed.
+    is_closed: AtomicBool,
     /// Records whose value is larger are refused.
     max_bytes: AtomicUsize,
 }
@@ -24,6 +25,9 @@ impl Stream for Faulty {
         if topic != "raw-web-events" {
             if self.is_away.load(Ordering::Relaxed) {
                 return Err(AppendError::Unavailable("away".into()));
+            }
+            if self.is_closed.load(Ordering::Relaxed) {
+                return Err(AppendError::Closed);
             }
             let max = self.max_bytes.load(Ordering::Relaxed);
             if let Some(index) = records.iter().position(|r| r.value.len() > max) {
@@ -75,6 +79,7 @@ impl Bench {
             stream: Arc::new(Faulty {
                 log,
                 is_away: AtomicBool::new(false),
+                is_closed: AtomicBool::new(false),
                 max_bytes: AtomicUsize::new(usize::MAX),
             }),
             runtime: Runtime::default(),
@@ -257,6 +262,18 @@ async fn what_was_not_appended_is_read_again() {
     let task = bench.start();
     assert_eq!(bench.read("enriched-web-events", 1).await.len(), 1);
     bench.stop(task).await;
+}
+
+#[tokio::test]
+async fn stage_that_cannot_go_on_ends_by_itself() {
+    let mut bench = Bench::new();
+    bench.create_topics().await;
+    bench.stream.is_closed.store(true, Ordering::Relaxed);
+    let task = bench.start();
+    bench.send("k", &good(1)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), task).await;
+    let error = ended.expect("ends").unwrap().unwrap_err();
+    assert!(error.to_string().contains("closed"), "{error}");
 }
 
 #[tokio::test]

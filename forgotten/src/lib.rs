@@ -1,6 +1,9 @@
-//! The visitors that were forgotten, as the topic of tombstones says: read whole before the first
-//! event, then followed.
+//! The visitors that were forgotten, as the topic of tombstones says: read whole before a stage takes
+//! its first record, then followed.
+//!
+//! The enricher looks, and the sink looks again, for what was enriched before.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +18,7 @@ use stream::{Stream, StreamError};
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads the tombstones.
-pub(crate) struct Graveyard {
+pub struct Graveyard {
     table: Table,
     live: Arc<ArcSwap<Forgotten>>,
     health: Component,
@@ -23,7 +26,7 @@ pub(crate) struct Graveyard {
 
 impl Graveyard {
     /// Reads the topic into `live`.
-    pub(crate) fn new(
+    pub fn new(
         stream: Arc<dyn Stream>,
         topic: &str,
         live: Arc<ArcSwap<Forgotten>>,
@@ -37,7 +40,7 @@ impl Graveyard {
     }
 
     /// Reads what is there, however long the stream is away; `false` when shutdown came first.
-    pub(crate) async fn load(&mut self, shutdown: &Shutdown) -> bool {
+    pub async fn load(&mut self, shutdown: &Shutdown) -> bool {
         let mut backoff = Backoff::default();
         loop {
             let read = tokio::select! {
@@ -53,21 +56,14 @@ impl Graveyard {
         }
     }
 
-    /// Follows the topic until shutdown starts.
-    pub(crate) async fn follow(mut self, shutdown: &Shutdown) {
+    /// Follows the topic for as long as it is polled: beside the stage that looks at what was read.
+    pub async fn follow(mut self, shutdown: &Shutdown) -> Infallible {
         let mut backoff = Backoff::default();
         loop {
-            let read = tokio::select! {
-                read = self.read() => read,
-                () = shutdown.started() => return,
-            };
-            match read {
-                Ok(State::Absent) => tokio::select! {
-                    () = tokio::time::sleep(LOOK_INTERVAL) => {}
-                    () = shutdown.started() => return,
-                },
+            match self.read().await {
+                Ok(State::Absent) => tokio::time::sleep(LOOK_INTERVAL).await,
                 Ok(_) => backoff.reset(),
-                Err(_) if !backoff.wait(shutdown).await => return,
+                Err(_) if !backoff.wait(shutdown).await => return std::future::pending().await,
                 Err(_) => {}
             }
         }
