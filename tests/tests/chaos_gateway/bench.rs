@@ -234,6 +234,16 @@ impl Bench {
         assert_eq!(received, of("weir_gateway_events_total{"), "{text}");
     }
 
+    /// Lets the visitors go, of whom none may have been refused, and checks what they were told.
+    pub(crate) async fn end(self, visitors: Visitors) {
+        let seen = visitors.stop().await.unwrap();
+        self.drained().await;
+        assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
+        self.check(&[seen]).await;
+        self.check_ledger().await;
+        self.stop().await;
+    }
+
     pub(crate) async fn stop(mut self) {
         let mut gateway = self.gateway.take().unwrap();
         assert!(gateway.stop().unwrap().success());

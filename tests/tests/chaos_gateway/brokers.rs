@@ -25,11 +25,7 @@ async fn outage(fault: &str, cure: impl Fn(&Bench), time: Duration) {
         more >> 10
     );
     assert!(more < MORE_MEMORY_BYTES, "{more} bytes more");
-    let seen = visitors.stop().await.unwrap();
-    assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
-    bench.check(&[seen]).await;
-    bench.check_ledger().await;
-    bench.stop().await;
+    bench.end(visitors).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,10 +56,5 @@ async fn three_brokers_restarted_in_turn() {
     // And one that is lost.
     bench.signal(2, "-KILL");
     tokio::time::sleep(seconds(20)).await;
-    let seen = visitors.stop().await.unwrap();
-    bench.drained().await;
-    assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
-    bench.check(&[seen]).await;
-    bench.check_ledger().await;
-    bench.stop().await;
+    bench.end(visitors).await;
 }

@@ -96,10 +96,5 @@ async fn clock_that_steps() {
         std::fs::write(&offset, seconds_off).unwrap();
         tokio::time::sleep(seconds(20) / 4).await;
     }
-    let seen = visitors.stop().await.unwrap();
-    bench.drained().await;
-    assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
-    bench.check(&[seen]).await;
-    bench.check_ledger().await;
-    bench.stop().await;
+    bench.end(visitors).await;
 }
