@@ -7,6 +7,7 @@
 //! - [`limits`]: what an event may measure
 //! - [`code`]: the closed set of reasons for which an event is refused
 //! - [`dead_letter`]: an event that was refused, as it lies on the dead topic
+//! - [`text`]: texts inside of JSON
 //! - [`time`]: reading the times that clients send
 //! - [`index`]: ids, index days and index names
 //! - [`members`]: members of a JSON object, of which the last of a name wins
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod members;
 pub mod privacy;
 pub mod redact;
+pub mod text;
 pub mod time;
 
 pub use code::Code;

@@ -26,9 +26,6 @@ const IDENTIFYING: [Name; 3] = [Name::UserCustomId, Name::UserDomainId, Name::Cl
 /// Members that are addresses of pages, which may carry click ids.
 const ADDRESSES: [Name; 2] = [Name::PageUrl, Name::RefererUrl];
 
-/// Members of an envelope that an event gets where it has none.
-const SHARED: [Name; 3] = [Name::Site, Name::SentAt, Name::Lib];
-
 /// Bytes that the gateway's own members take, about.
 const OWN_BYTES: usize = 512;
 
@@ -45,7 +42,7 @@ pub(crate) struct Admitted {
 pub(crate) struct Admission<'a> {
     sender: &'a Sender<'a>,
     config: &'a Config,
-    shared: &'a [(&'static str, Value<'a>)],
+    shared: &'a [(Name, Value<'a>)],
     shared_bytes: usize,
     shared_depth: usize,
     /// The members that every record of the request starts with.
@@ -59,7 +56,7 @@ impl<'a> Admission<'a> {
     pub(crate) fn new(
         sender: &'a Sender<'a>,
         config: &'a Config,
-        shared: &'a [(&'static str, Value<'a>)],
+        shared: &'a [(Name, Value<'a>)],
         bytes: usize,
     ) -> Self {
         let mut opening = Splice::with_capacity(256);
@@ -111,7 +108,7 @@ impl<'a> Admission<'a> {
         let places = self.copied.sort(members);
         let (copied, out) = (&mut self.copied, &mut self.out);
         let own = |name| places.value(members, name);
-        let mut drop = |name| copied.drop(&places, name);
+        let mut leave_out = |name| copied.leave_out(&places, name);
         check_type(own(Name::EventType), sender)?;
         let client_time = check_age(own(Name::EventTimestamp), sender, config)?;
 
@@ -124,7 +121,7 @@ impl<'a> Admission<'a> {
         let anonymize = is_denied || sender.gpc && config.gpc == Gpc::Anonymize;
         let is_absent = |value: Option<Value<'_>>| value.is_none_or(Value::is_null);
         let shared = |name: Name| {
-            let found = self.shared.iter().find(|(n, _)| *n == name.as_str());
+            let found = self.shared.iter().find(|(n, _)| *n == name);
             found.map(|(_, value)| *value)
         };
         let all = |name| own(name).or_else(|| shared(name));
@@ -141,7 +138,7 @@ impl<'a> Admission<'a> {
                 .or_else(|| own(Name::UserDomainId).and_then(Value::text))
                 .or_else(|| own(Name::SessionId).and_then(Value::text))
                 .filter(|id| !id.is_empty() && id.len() <= limits::MAX_EVENT_ID_BYTES)
-                .unwrap_or_else(|| event_id.text()),
+                .unwrap_or_else(|| Cow::Borrowed(event_id.as_str())),
         };
         out.start(key.len() + event.raw.len() + self.shared_bytes + OWN_BYTES);
         let key = out.bytes(&key);
@@ -152,7 +149,7 @@ impl<'a> Admission<'a> {
                 out.text("event_id_original", original);
             }
             out.text("event_id", id);
-            drop(Name::EventId);
+            leave_out(Name::EventId);
         }
         let claimed = own(Name::IpAddress).and_then(Value::text);
         let claimed = claimed.as_deref().filter(|text| !text.is_empty());
@@ -163,7 +160,7 @@ impl<'a> Admission<'a> {
         }
         // Under privacy a claim that is no address cannot be cut, so it goes.
         if claimed.is_none() || anonymize {
-            drop(Name::IpAddress);
+            leave_out(Name::IpAddress);
         }
         for (name, value) in [
             (Name::UserAgent, &sender.user_agent),
@@ -171,30 +168,30 @@ impl<'a> Admission<'a> {
         ] {
             if let Some(value) = value.as_deref().filter(|_| is_absent(own(name))) {
                 out.text(name.as_str(), value);
-                drop(name);
+                leave_out(name);
             }
         }
         if let Some(hints) = merged_hints(all(Name::Hints), sender) {
             out.raw(Name::Hints.as_str(), &hints);
         }
-        drop(Name::Hints);
-        for name in SHARED.into_iter().filter(|name| is_absent(own(*name))) {
-            if let Some(value) = shared(name) {
+        leave_out(Name::Hints);
+        for (name, value) in self.shared.iter().copied() {
+            if name != Name::Hints && is_absent(own(name)) {
                 out.raw(name.as_str(), value.raw);
-                drop(name);
+                leave_out(name);
             }
         }
         if let Some(id) = &visitor_id {
             out.text(Name::UserDomainId.as_str(), id);
-            drop(Name::UserDomainId);
+            leave_out(Name::UserDomainId);
         }
         if anonymize {
-            IDENTIFYING.into_iter().for_each(&mut drop);
+            IDENTIFYING.into_iter().for_each(&mut leave_out);
             for name in ADDRESSES {
                 let address = own(name).and_then(Value::text);
                 if let Some(blanked) = address.and_then(|a| privacy::blank_click_ids(&a)) {
                     out.text(name.as_str(), &blanked);
-                    drop(name);
+                    leave_out(name);
                 }
             }
         }
@@ -292,10 +289,10 @@ impl<'a> EventId<'a> {
         Self::Made(id.to_string(), Some(original.collect()))
     }
 
-    fn text(&self) -> Cow<'_, str> {
+    fn as_str(&self) -> &str {
         match self {
-            Self::Sent(id) => Cow::Borrowed(id),
-            Self::Made(id, _) => Cow::Borrowed(id),
+            Self::Sent(id) => id,
+            Self::Made(id, _) => id,
         }
     }
 }

@@ -1,13 +1,11 @@
 //! Finds the events in a body: one object, an array, NDJSON, or the snippet's envelope.
 
+use crate::names::{Name, SHARED};
 use crate::problem::Problem;
 use crate::scan::{Malformed, Member, Scanned, Scanner, Value};
 
 /// Members of the envelope that each event gets where it has none of the name.
-pub(crate) type Shared<'a> = Vec<(&'static str, Value<'a>)>;
-
-/// Members of the envelope that are copied into its events.
-const SHARED: [&str; 4] = ["site", "sent_at", "lib", "hints"];
+pub(crate) type Shared<'a> = Vec<(Name, Value<'a>)>;
 
 /// The events of a request, one after another.
 #[derive(Debug)]
@@ -153,6 +151,6 @@ fn envelope<'a>(scanned: &Scanned<'a>, members: &[Member<'a>]) -> Option<(Value<
         return None;
     }
     let shared = SHARED.into_iter();
-    let shared = shared.filter_map(|name| Some((name, last(name)?.value)));
+    let shared = shared.filter_map(|name| Some((name, last(name.as_str())?.value)));
     Some((events.value, shared.collect()))
 }

@@ -50,6 +50,9 @@ const NAMES: [(&str, Name); 17] = [
     ("click_id", Name::ClickId),
 ];
 
+/// Members of an envelope that each event gets where it has none of the name.
+pub(crate) const SHARED: [Name; 4] = [Name::Site, Name::SentAt, Name::Lib, Name::Hints];
+
 impl Name {
     pub(crate) fn as_str(self) -> &'static str {
         NAMES[self as usize].0
@@ -136,8 +139,8 @@ impl Copied {
         Places(places)
     }
 
-    /// Lets a member go.
-    pub(crate) fn drop(&mut self, places: &Places, which: Name) {
+    /// Leaves a member out.
+    pub(crate) fn leave_out(&mut self, places: &Places, which: Name) {
         if let Some(at) = places.0[which as usize] {
             self.stays[at] = false;
         }

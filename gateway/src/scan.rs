@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use event::text::plain_prefix;
+
 /// The text is no JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -268,7 +270,7 @@ impl<'a> Scanner<'a> {
     fn skip_string(&mut self) -> Result<(), Malformed> {
         let bytes = self.text.as_bytes();
         loop {
-            self.at += plain(&bytes[self.at..]);
+            self.at += plain_prefix(&bytes[self.at..]);
             match self.next() {
                 b'"' => return Ok(()),
                 b'\\' => {
@@ -356,151 +358,5 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Bytes at the start that a string may have as they are: up to a quote, a backslash, a control
-/// character, or the end.
-pub(crate) fn plain(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let mut at = 0;
-    // Eight bytes at a time: a byte's high bit is set in `found` where it is one of those. A borrow
-    // may set it in bytes behind the first too, which nobody looks at.
-    while let Some(chunk) = bytes[at..].first_chunk() {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let found =
-            quote.wrapping_sub(ONES) & !quote | backslash.wrapping_sub(ONES) & !backslash | control;
-        let found = found & HIGH;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    let rest = &bytes[at..];
-    let special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
-    at + rest.iter().position(special).unwrap_or(rest.len())
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::value::RawValue;
-
-    use super::*;
-
-    /// What serde_json says: whether the text is JSON, and the members where it is an object.
-    fn expected(text: &str) -> (bool, Option<Vec<(String, String)>>) {
-        let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
-        let members: Option<Members> = serde_json::from_str(text).ok();
-        (is_json, members.map(|Members(members)| members))
-    }
-
-    struct Members(Vec<(String, String)>);
-
-    impl<'de> serde::Deserialize<'de> for Members {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Collect;
-            impl<'de> serde::de::Visitor<'de> for Collect {
-                type Value = Members;
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str("an object")
-                }
-                fn visit_map<A: serde::de::MapAccess<'de>>(
-                    self,
-                    mut map: A,
-                ) -> Result<Members, A::Error> {
-                    let mut members = Vec::new();
-                    while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                        members.push((name, value.get().to_owned()));
-                    }
-                    Ok(Members(members))
-                }
-            }
-            deserializer.deserialize_map(Collect)
-        }
-    }
-
-    fn scanned(text: &str) -> (bool, Option<Vec<(String, String)>>) {
-        let mut scanner = Scanner::new(text);
-        let mut members = Vec::new();
-        match scanner.value(&mut members) {
-            Ok(scanned) if scanner.is_at_end() => {
-                let members = members
-                    .into_iter()
-                    .map(|m| (m.name.into_owned(), m.value.raw.to_owned()));
-                (true, scanned.is_object.then(|| members.collect()))
-            }
-            _ => (false, None),
-        }
-    }
-
-    fn check(text: &str) {
-        assert_eq!(scanned(text), expected(text), "{text:?}");
-    }
-
-    const SEEDS: [&str; 12] = [
-        r#"{"event_type":"page_view","n":-12.5e+3,"a":[1,{"b":[]},[[]]],"o":{"x":null},"t":true}"#,
-        "  { \"a\" : 1 ,\r\n\t\"b\":[ ] , \"c\" : { } } \n",
-        r#"{"\u0061\ud83d\ude00":"\"\\\/\b\f\n\r\t","lone":"\ud800"}"#,
-        r#"{"\ud800":1}"#,
-        r#"[0,-0,0.1,1e9,1E-9,10,false,true,null,"",{}]"#,
-        r#""text""#,
-        "-",
-        "01",
-        "1.",
-        "{",
-        r#"{"a":1,}"#,
-        r#"{"päge":"größer als acht bytes, mit umlauten ä ö ü","日本":"語"}"#,
-    ];
-
-    #[test]
-    fn it_agrees_with_serde_json_on_what_is_json() {
-        SEEDS.iter().for_each(|seed| check(seed));
-        for at in 0..32 {
-            let mut text = format!("{{\"a\":\"{}\"}}", "x".repeat(32));
-            text.replace_range(6 + at..7 + at, "\u{1f}");
-            check(&text);
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20_000))]
-        #[test]
-        fn it_agrees_with_serde_json_on_mutations(
-            seed in prop::sample::select(&SEEDS[..]),
-            cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..128), 0..4),
-            doubled in any::<bool>(),
-        ) {
-            let mut text: Vec<char> = seed.chars().collect();
-            for (at, byte) in cuts {
-                let at = at.index(text.len().max(1));
-                match byte {
-                    0 if at < text.len() => { text.remove(at); }
-                    byte if byte % 2 == 1 => text.insert(at, char::from(byte)),
-                    byte if at < text.len() => text[at] = char::from(byte),
-                    _ => {}
-                }
-            }
-            let text: String = text.into_iter().collect();
-            check(&text);
-            if doubled {
-                check(&format!("[{text},{text}]"));
-                check(&format!("{{\"a\":{text},\"b\":{text}}}"));
-            }
-        }
-    }
-
-    #[test]
-    fn depth_counts_what_is_open_at_once_and_costs_no_stack() {
-        let depth = |text: &str| Scanner::new(text).value(&mut Vec::new()).map(|s| s.depth);
-        assert_eq!(depth("1"), Ok(0));
-        assert_eq!(depth("{}"), Ok(1));
-        assert_eq!(depth(r#"{"a":[[]],"b":{}}"#), Ok(3));
-        assert_eq!(depth(r#"{"a":"[[[["}"#), Ok(1));
-        let deep = "[".repeat(200_000) + &"]".repeat(200_000);
-        assert_eq!(depth(&deep), Ok(200_000));
-        assert_eq!(depth(&deep[1..]), Ok(199_999));
-        assert_eq!(depth(&deep[..deep.len() - 1]), Err(Malformed));
-    }
-}
+mod tests;

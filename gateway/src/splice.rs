@@ -2,7 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::scan::{Member, plain};
+use event::text::plain_prefix;
+
+use crate::scan::Member;
 
 /// The objects being written.
 #[derive(Debug, Default)]
@@ -94,7 +96,7 @@ impl Splice {
     }
 
     fn string(&mut self, text: &str) {
-        if plain(text.as_bytes()) == text.len() {
+        if plain_prefix(text.as_bytes()) == text.len() {
             self.out.extend_from_slice(b"\"");
             self.out.extend_from_slice(text.as_bytes());
             self.out.extend_from_slice(b"\"");

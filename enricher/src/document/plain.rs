@@ -1,31 +1,11 @@
-//! Whether a text is plain, many bytes at a time and without a branch.
+//! Whether a text is plain, many bytes at a time.
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
+use event::text::plain_prefix;
 
 /// Whether a JSON text of this would need escapes: it holds a control character, a quotation mark
-/// or a backslash. By words, for most texts are short.
+/// or a backslash.
 pub(super) fn must_escape(text: &[u8]) -> bool {
-    // The high bit of each byte that is below `limit`; of those behind such a byte it may lie.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
-    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let look = |word: [u8; 8]| {
-        let word = u64::from_le_bytes(word);
-        below(word, 0x20) | equal(word, b'"') | equal(word, b'\\')
-    };
-    let (words, tail) = text.as_chunks::<8>();
-    let mut found = 0;
-    for word in words {
-        found |= look(*word);
-    }
-    if let Some(last) = text.last_chunk::<8>() {
-        // The end, with what was looked at before it.
-        found |= look(*last);
-    } else {
-        let is = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
-        found |= u64::from(tail.iter().any(is));
-    }
-    found != 0
+    plain_prefix(text) < text.len()
 }
 
 /// Whether JSON holds an escape or a control character; without, texts end at the next quotation
