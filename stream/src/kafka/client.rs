@@ -21,6 +21,11 @@ impl Context {
     pub(super) fn sort(&self, error: &KafkaError) -> StreamError {
         self.trouble.sort(error)
     }
+
+    /// Whether the trouble is known to be one that must be mended by hand.
+    pub(super) fn is_explained(&self) -> bool {
+        matches!(self.trouble.last(), Some(StreamError::Configuration(_)))
+    }
 }
 
 impl ClientContext for Context {

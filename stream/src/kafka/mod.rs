@@ -1,8 +1,8 @@
 //! The stream on Apache Kafka, by librdkafka.
 //!
 //! A record is durable once every in-sync replica has it (`acks=all`, idempotent). librdkafka runs
-//! threads of its own; each client of ours adds one that serves its queue, so that callbacks never
-//! run on a thread of the async runtime.
+//! threads of its own; each consumer of ours adds one, which may wait for a slow reader. A
+//! producer's callbacks wait for nothing and run in a task.
 //!
 //! - [`options`]: the settings, and the librdkafka properties made of them
 //! - `client`: what clients tell of the cluster, and errors sorted for the seam
@@ -19,7 +19,7 @@ mod producer;
 mod topics;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -36,6 +36,9 @@ use producer::Producer;
 
 /// How long one request about topics or offsets may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the reason of a failed request may take to come.
+const REASON_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A Kafka cluster.
 pub struct Kafka {
@@ -161,8 +164,11 @@ impl Kafka {
         blocking(move || {
             let inquirer: BaseConsumer<Context> = properties.client(Context::default())?;
             question(&inquirer).map_err(|error| {
-                // The reason comes apart from the error, as an event.
-                drop(inquirer.poll(Duration::from_millis(200)));
+                // The reason comes apart from the error, as one of some events.
+                let end = Instant::now() + REASON_TIMEOUT;
+                while !inquirer.context().is_explained() && Instant::now() < end {
+                    drop(inquirer.poll(end - Instant::now()));
+                }
                 inquirer.context().sort(&error)
             })
         })

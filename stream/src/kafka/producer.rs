@@ -1,10 +1,11 @@
 //! Appending.
 //!
 //! Every record of a call carries a reference to one [`Ticket`]; the delivery callback counts it
-//! down, and the last report wakes the caller: one wake a call, however many records. A thread
-//! serves the reports.
+//! down, and the last report wakes the caller: one wake a call, however many records. A task of the
+//! async runtime serves the reports, for a wake from one of the runtime's own threads costs a
+//! fraction of one from outside; librdkafka's callbacks never wait.
 //!
-//! The same thread watches the age of the oldest call without an answer. At the delivery timeout,
+//! The same task watches the age of the oldest call without an answer. At the delivery timeout,
 //! and after an error that librdkafka calls fatal (a producer that lost its place in the sequence,
 //! say), the producer gives up: every call that waits fails at once, what librdkafka still holds is
 //! thrown away, and the next call gets a producer made anew. So a wedged producer costs a timeout
@@ -18,7 +19,6 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -26,14 +26,15 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{sleep, timeout};
 
 use super::client::{self, Trouble};
 use super::options::{DELIVERY_TIMEOUT, MAX_RECORD_BYTES, Options};
 use crate::{AppendError, Record, StreamError};
 
-/// Longest wait between two looks at the oldest call; shutdown waits for it too.
-const POLL: Duration = Duration::from_millis(50);
+/// Time between two looks at what librdkafka says while nothing is due.
+const IDLE: Duration = Duration::from_millis(50);
 
 /// Time between two looks at the reports while some are due. Waiting for each costs a switch of
 /// threads for every batch that a broker acknowledges; a linger is several times this.
@@ -49,13 +50,11 @@ pub(super) struct Producer {
     generation: Mutex<Generation>,
 }
 
-/// One librdkafka producer and the thread that serves its reports.
+/// One librdkafka producer and the task that serves its reports.
 struct Generation {
     native: Arc<Native>,
     /// How long its calls wait until it has had its first acknowledgement.
     patience: Duration,
-    is_stopped: Arc<AtomicBool>,
-    thread: Option<thread::JoinHandle<()>>,
 }
 
 /// The outcome of one append, shared by its records.
@@ -76,6 +75,10 @@ pub(super) struct Reports {
     /// Set once, when nothing that waits can be trusted to be delivered in order.
     is_broken: AtomicBool,
     has_delivered: AtomicBool,
+    /// Whether no call will come any more.
+    is_stopped: AtomicBool,
+    /// A call came, or none will.
+    stirred: Notify,
     /// The calls that wait, the oldest first, and some that have their answer.
     waiting: Mutex<VecDeque<Arc<Ticket>>>,
 }
@@ -153,6 +156,14 @@ impl Reports {
             waiting.pop_front();
         }
         waiting.push_back(ticket.clone());
+        drop(waiting);
+        self.stirred.notify_one();
+    }
+
+    /// Ends the task once what waits has its answer.
+    fn stop(&self) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        self.stirred.notify_one();
     }
 
     /// Gives up when the producer broke, or the oldest call has waited for `timeout`, or for
@@ -294,22 +305,20 @@ impl Producer {
 
     /// Waits until what was appended is settled, then takes nothing more.
     pub(super) async fn flush(&self, deadline: Duration) -> Result<(), StreamError> {
-        let mut last = self.generation().retire();
-        super::blocking(move || {
-            let end = Instant::now() + deadline;
-            // The thread drains the reports; asking librdkafka to flush from here would race it.
-            while last.native.in_flight_count() > 0 && Instant::now() < end {
-                thread::sleep(Duration::from_millis(5));
+        let native = self.generation().native.clone();
+        let settled = async {
+            while native.in_flight_count() > 0 {
+                sleep(TICK).await;
             }
-            let left = last.native.in_flight_count();
-            last.stop();
-            if left == 0 {
-                return Ok(());
-            }
-            let reason = format!("{left} records were not acknowledged in time");
-            Err(StreamError::Unavailable(reason))
-        })
-        .await
+        };
+        let is_settled = timeout(deadline, settled).await.is_ok();
+        native.context().stop();
+        if is_settled {
+            return Ok(());
+        }
+        let left = native.in_flight_count();
+        let reason = format!("{left} records were not acknowledged in time");
+        Err(StreamError::Unavailable(reason))
     }
 
     /// The librdkafka producer, made anew when the last one broke.
@@ -318,10 +327,11 @@ impl Producer {
         if generation.native.context().is_broken() {
             let patience = generation.patience_of_next(self.options.delivery_timeout());
             let next = Generation::start(&self.options, patience)?;
-            let mut old = std::mem::replace(&mut *generation, next);
-            // Its thread fails what waits, and ends.
-            old.is_stopped.store(true, Ordering::Release);
-            old.thread.take();
+            // Its task fails what waits, and ends.
+            std::mem::replace(&mut *generation, next)
+                .native
+                .context()
+                .stop();
         }
         Ok(generation.native.clone())
     }
@@ -335,7 +345,7 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.generation().is_stopped.store(true, Ordering::Release);
+        self.generation().native.context().stop();
     }
 }
 
@@ -345,19 +355,9 @@ impl Generation {
             .properties_for_producer(patience)
             .client(Reports::default())?;
         let native = Arc::new(native);
-        let is_stopped = Arc::new(AtomicBool::new(false));
-        let (served, stopped) = (native.clone(), is_stopped.clone());
-        let timeout = options.delivery_timeout();
-        let thread = thread::Builder::new()
-            .name("kafka-reports".into())
-            .spawn(move || serve(&served, &stopped, timeout, patience))
-            .map_err(|error| StreamError::Storage(format!("no thread for kafka: {error}")))?;
-        Ok(Self {
-            native,
-            patience,
-            is_stopped,
-            thread: Some(thread),
-        })
+        let served = serve(native.clone(), options.delivery_timeout(), patience);
+        tokio::spawn(served);
+        Ok(Self { native, patience })
     }
 
     fn patience_of_next(&self, timeout: Duration) -> Duration {
@@ -366,45 +366,32 @@ impl Generation {
         }
         (self.patience * 2).min(DELIVERY_TIMEOUT).max(timeout)
     }
-
-    /// Hands out the thread; appends still in the queue go on.
-    fn retire(&mut self) -> Self {
-        Self {
-            native: self.native.clone(),
-            patience: self.patience,
-            is_stopped: self.is_stopped.clone(),
-            thread: self.thread.take(),
-        }
-    }
-
-    fn stop(&mut self) {
-        self.is_stopped.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            // It ends within one look at the reports.
-            let _ = thread.join();
-        }
-    }
 }
 
 /// Serves the delivery reports until told to stop, and those of the last records after that.
-fn serve(native: &Native, is_stopped: &AtomicBool, timeout: Duration, patience: Duration) {
-    while !is_stopped.load(Ordering::Acquire) {
-        if native.in_flight_count() == 0 {
-            native.poll(POLL);
-        } else {
-            drain(native);
-            thread::sleep(TICK);
+async fn serve(native: Arc<Native>, timeout: Duration, patience: Duration) {
+    let reports = native.context();
+    let mut end = None;
+    loop {
+        drain(&native);
+        reports.watch(&native, timeout, patience);
+        let is_idle = native.in_flight_count() == 0;
+        if reports.is_stopped.load(Ordering::SeqCst) {
+            let end = *end.get_or_insert_with(|| Instant::now() + timeout.max(patience));
+            if is_idle || Instant::now() >= end {
+                break;
+            }
         }
-        native.context().watch(native, timeout, patience);
+        match is_idle {
+            true => drop(tokio::time::timeout(IDLE, reports.stirred.notified()).await),
+            false => sleep(TICK).await,
+        }
     }
-    let end = Instant::now() + timeout.max(patience);
-    while native.in_flight_count() > 0 && Instant::now() < end {
-        native.context().watch(native, timeout, patience);
-        native.poll(Duration::from_millis(10));
-    }
+    // The end of a librdkafka client waits for its threads.
+    tokio::task::spawn_blocking(move || drop(native));
 }
 
-/// Serves the reports that have come.
+/// Serves the reports that have come, and whatever else librdkafka says.
 fn drain(native: &Native) {
     let mut left = native.in_flight_count();
     loop {
