@@ -163,10 +163,10 @@ impl<'a> Admission<'a> {
             leave_out(Name::IpAddress);
         }
         for (name, value) in [
-            (Name::UserAgent, &sender.user_agent),
-            (Name::Language, &sender.language),
+            (Name::UserAgent, sender.user_agent),
+            (Name::Language, sender.language),
         ] {
-            if let Some(value) = value.as_deref().filter(|_| is_absent(own(name))) {
+            if let Some(value) = value.filter(|_| is_absent(own(name))) {
                 out.text(name.as_str(), value);
                 leave_out(name);
             }
@@ -234,10 +234,7 @@ fn visitor_id<'a>(
                 site: &member(Name::Site).unwrap_or_default(),
                 page_url: &member(Name::PageUrl).unwrap_or_default(),
                 address: visitor::address(member(Name::IpAddress).as_deref(), sender.address),
-                agent: agent
-                    .as_deref()
-                    .or(sender.user_agent.as_deref())
-                    .unwrap_or_default(),
+                agent: agent.as_deref().or(sender.user_agent).unwrap_or_default(),
             };
             Some(visitor::daily_hash(salt, &traits))
         }

@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
-use axum::body::Body;
+use axum::body::HttpBody as Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -35,12 +35,15 @@ static INFLATING: LazyLock<Semaphore> = LazyLock::new(|| {
 
 /// Reads the whole body and inflates it. `room` is the body's place in the budget of bytes under
 /// way; what it inflates to is added.
-pub(crate) async fn read(
+pub(crate) async fn read<B>(
     config: &Config,
     headers: &HeaderMap,
-    body: Body,
+    body: B,
     room: &mut OwnedSemaphorePermit,
-) -> Result<Bytes, Problem> {
+) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let encoding = encoding(headers)?;
     let deadline = config.body_timeout;
     let read = tokio::time::timeout(deadline, collect(body, config.max_body_bytes));
@@ -95,7 +98,10 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
     }
 }
 
-async fn collect(mut body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+async fn collect<B>(mut body: B, max_bytes: usize) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     // Most bodies come in one piece, which is taken as it is.
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
@@ -121,7 +127,7 @@ async fn collect(mut body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
     }
 }
 
-async fn drain(mut body: Body) {
+async fn drain(mut body: impl Body<Data = Bytes> + Unpin) {
     let mut drained = 0;
     while drained < DRAIN_BYTES
         && let Some(Ok(frame)) = body.frame().await

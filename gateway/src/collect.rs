@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use axum::body::Body;
+use axum::body::HttpBody as Body;
 use axum::extract::{ConnectInfo, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -38,13 +38,21 @@ struct Kept {
     cookie: Option<HeaderValue>,
 }
 
+/// [`answer`] as the router calls it.
 pub(crate) async fn post(
     State(gateway): State<Arc<Gateway>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
+    answer(&gateway, peer, request).await
+}
+
+/// Answers a request with events.
+pub(crate) async fn answer<B>(gateway: &Gateway, peer: SocketAddr, request: Request<B>) -> Response
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let since = Instant::now();
-    // Not by extractors, each of which copies what it hands out.
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
     let asked = Asked {
@@ -52,14 +60,14 @@ pub(crate) async fn post(
         headers,
         query: parts.uri.query(),
     };
-    let mut response = match take(&gateway, asked, body).await {
+    let mut response = match take(gateway, asked, body).await {
         Ok(kept) if kept.dead_lettered.is_empty() => {
             with_cookie(StatusCode::NO_CONTENT.into_response(), kept.cookie)
         }
         Ok(kept) => with_cookie(partly(&kept), kept.cookie),
         Err(problem) => problem.into_response(),
     };
-    let readers = door::readers(&gateway, asked);
+    let readers = door::readers(gateway, asked);
     cors::allow(&readers, headers, response.headers_mut());
     gateway
         .metrics
@@ -149,7 +157,10 @@ fn partly(kept: &Kept) -> Response {
         .into_response()
 }
 
-async fn take(gateway: &Gateway, asked: Asked<'_>, body: Body) -> Result<Kept, Problem> {
+async fn take<B>(gateway: &Gateway, asked: Asked<'_>, body: B) -> Result<Kept, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let read = async {
         let sender = door::enter(gateway, asked)?;
         let is_ndjson = is_ndjson(asked.headers)?;
@@ -173,16 +184,12 @@ fn is_ndjson(headers: &HeaderMap) -> Result<bool, Problem> {
         return Ok(false);
     };
     let value = value.to_str().unwrap_or_default();
-    let essence = value
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match essence.as_str() {
-        "" | "application/json" | "text/plain" => Ok(false),
-        "application/x-ndjson" => Ok(true),
-        _ => Err(Problem::UnsupportedMediaType),
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    let is_one_of = |types: &[&str]| types.iter().any(|one| essence.eq_ignore_ascii_case(one));
+    match is_one_of(&["", "application/json", "text/plain"]) {
+        true => Ok(false),
+        false if is_one_of(&["application/x-ndjson"]) => Ok(true),
+        false => Err(Problem::UnsupportedMediaType),
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Lets a request in, or says why not. The order is that of what a client can do about it.
-pub(crate) fn enter<'a>(gateway: &'a Gateway, asked: Asked<'_>) -> Result<Sender<'a>, Problem> {
+pub(crate) fn enter<'a>(gateway: &'a Gateway, asked: Asked<'a>) -> Result<Sender<'a>, Problem> {
     let source = gateway.sources.find(asked.headers, asked.query)?;
     if !cors::is_allowed(origins(gateway, source), asked.headers) {
         return Err(Problem::OriginRefused);

@@ -39,6 +39,7 @@ mod splice;
 pub mod spool;
 mod visitor;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -46,9 +47,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use runtime::http::Incoming;
 use runtime::{Component, Runtime, Shutdown, http};
 use stream::Stream;
 use tokio::net::TcpListener;
@@ -155,9 +157,12 @@ pub async fn run(
     // Requests in flight may need the spool until the last of them is answered.
     let done = Shutdown::default();
     let serving = async {
-        let routes = routes(gateway.clone());
+        let front = Front {
+            gateway: gateway.clone(),
+            router: routes(gateway.clone()),
+        };
         let certificate = certificate.clone();
-        http::serve_with(listener, certificate, routes, limits, shutdown.clone()).await;
+        http::serve_with(listener, certificate, front, limits, shutdown.clone()).await;
         done.start();
     };
     let keeping = async {
@@ -217,6 +222,24 @@ async fn probe(stream: &dyn Stream, spool: Option<&Spool>, gateway: &Gateway, sh
             () = tokio::time::sleep(PROBE_INTERVAL) => {}
             () = shutdown.started() => return,
         }
+    }
+}
+
+/// What the public listener serves. Requests with events do not pass the router, which would box
+/// each and look at its path again.
+#[derive(Clone)]
+struct Front {
+    gateway: Arc<Gateway>,
+    router: Router,
+}
+
+impl http::Answer for Front {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let is_events = *request.method() == Method::POST;
+        if is_events && request.uri().path() == self.gateway.config.path {
+            return collect::answer(&self.gateway, peer, request).await;
+        }
+        self.router.answer(request, peer).await
     }
 }
 

@@ -89,10 +89,20 @@ impl Places {
 }
 
 /// Which members of an event are copied.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Copied {
     stays: Vec<bool>,
     others: Vec<usize>,
+}
+
+impl Default for Copied {
+    /// With room for the members of most events.
+    fn default() -> Self {
+        Self {
+            stays: Vec::with_capacity(64),
+            others: Vec::with_capacity(64),
+        }
+    }
 }
 
 impl Copied {

@@ -22,8 +22,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) source: Option<&'a Known>,
     pub(crate) address: IpAddr,
     pub(crate) received_at: Timestamp,
-    pub(crate) user_agent: Option<String>,
-    pub(crate) language: Option<String>,
+    pub(crate) user_agent: Option<&'a str>,
+    pub(crate) language: Option<&'a str>,
     /// Client hints, an object; `None` where the browser sent none.
     pub(crate) hints: Option<Value>,
     /// Whether the browser sent Global Privacy Control.
@@ -44,7 +44,7 @@ pub(crate) enum Visitor {
 impl<'a> Sender<'a> {
     pub(crate) fn new(
         gateway: &'a Gateway,
-        headers: &HeaderMap,
+        headers: &'a HeaderMap,
         peer: SocketAddr,
         source: Option<&'a Known>,
     ) -> Self {
@@ -52,10 +52,10 @@ impl<'a> Sender<'a> {
         let text = |name: &HeaderName| {
             let value = headers.get(name)?.to_str().ok()?;
             // A header's text is ASCII.
-            Some(value[..value.len().min(MAX_HEADER_CHARS)].to_owned())
+            Some(&value[..value.len().min(MAX_HEADER_CHARS)])
         };
         let language = text(&header::ACCEPT_LANGUAGE).and_then(|list| {
-            let first = list.split([',', ';']).next()?.trim().to_owned();
+            let first = list.split([',', ';']).next()?.trim();
             (!first.is_empty() && first != "*").then_some(first)
         });
         let (trusted, header) = (&config.trusted_proxies, config.forwarded_header);

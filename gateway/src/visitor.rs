@@ -46,16 +46,23 @@ pub(crate) struct Traits<'a> {
 pub(crate) fn daily_hash(salt: &Salt, traits: &Traits<'_>) -> String {
     let mut hash = Sha256::new();
     hash.update(salt);
-    let address = match traits.address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_bits().to_be_bytes().to_vec(),
+    let (v4, v6);
+    let address: &[u8] = match traits.address.to_canonical() {
+        IpAddr::V4(address) => {
+            v4 = address.octets();
+            &v4
+        }
         // A browser changes the lower half of its address at will.
-        IpAddr::V6(v6) => v6.octets()[..8].to_vec(),
+        IpAddr::V6(address) => {
+            v6 = address.octets();
+            &v6[..8]
+        }
     };
     let domain = domain_of(traits.page_url);
     for field in [
         traits.site.as_bytes(),
         domain.as_bytes(),
-        &address,
+        address,
         traits.agent.as_bytes(),
     ] {
         // The length first: no two sets of fields run together into the same bytes.
@@ -63,10 +70,11 @@ pub(crate) fn daily_hash(salt: &Salt, traits: &Traits<'_>) -> String {
         hash.update(field);
     }
     // Half of the digest: what is left out keeps a hash with a secret prefix from being continued.
-    hash.finalize()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let half = *hash
+        .finalize()
+        .first_chunk()
+        .expect("a digest has 32 bytes");
+    format!("{:032x}", u128::from_be_bytes(half))
 }
 
 /// The registrable domain of a page, else its host; lower case, empty where there is none.

@@ -1,4 +1,4 @@
-//! An HTTP/1 accept loop with deadlines and caps, serving an axum router.
+//! An HTTP/1 accept loop with deadlines and caps, serving an axum router or what stands before one.
 //!
 //! `axum::serve` has no deadline for headers, and a builder that also speaks HTTP/2 waits for ever
 //! for a silent client to say which it speaks. This loop speaks HTTP/1 only: a client that sends
@@ -21,7 +21,7 @@ use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
-use hyper::body::Incoming;
+pub use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::Shutdown;
-use deadlines::{Answers, Timed};
+use deadlines::{Steps, Timed};
 pub use tls::Certificate;
 
 /// The caps and deadlines of a listener.
@@ -73,19 +73,44 @@ impl Default for Limits {
     }
 }
 
-/// Serves `router` until shutdown starts, then closes the listener, finishes the requests in
-/// flight and returns once they are answered or [`Limits::drain`] is over.
-///
+/// What answers requests.
+pub trait Answer: Clone + Send + Sync + 'static {
+    /// The answer to `request`, which came from `peer`.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response> + Send;
+}
+
 /// Handlers find the peer's address in the extension [`ConnectInfo<SocketAddr>`].
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
-    serve_with(listener, None, router, limits, shutdown).await;
+impl Answer for Router {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        match self.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(infallible) => match infallible {},
+        }
+    }
+}
+
+/// Serves until shutdown starts, then closes the listener, finishes the requests in flight and
+/// returns once they are answered or [`Limits::drain`] is over.
+pub async fn serve(
+    listener: TcpListener,
+    answers: impl Answer,
+    limits: Limits,
+    shutdown: Shutdown,
+) {
+    serve_with(listener, None, answers, limits, shutdown).await;
 }
 
 /// Serves as [`serve`] does, over TLS where there is a certificate.
 pub async fn serve_with(
     listener: TcpListener,
     certificate: Option<Arc<Certificate>>,
-    router: Router,
+    answers: impl Answer,
     limits: Limits,
     shutdown: Shutdown,
 ) {
@@ -117,16 +142,16 @@ pub async fn serve_with(
         let acceptor = certificate
             .as_ref()
             .map(|certificate| certificate.acceptor());
-        let (router, limits, shutdown) = (router.clone(), limits.clone(), shutdown.clone());
+        let (answers, limits, shutdown) = (answers.clone(), limits.clone(), shutdown.clone());
         connections.spawn(async move {
             match acceptor {
-                None => connection(stream, peer, router, limits, shutdown).await,
+                None => connection(stream, peer, answers, limits, shutdown).await,
                 Some(acceptor) => {
                     // A failure here is the client's, as below.
                     let handshake = acceptor.accept(stream);
                     let shaken = tokio::time::timeout(limits.header_timeout, handshake).await;
                     if let Ok(Ok(stream)) = shaken {
-                        connection(stream, peer, router, limits, shutdown).await;
+                        connection(stream, peer, answers, limits, shutdown).await;
                     }
                 }
             }
@@ -149,20 +174,20 @@ pub async fn serve_with(
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
-    router: Router,
+    answers: impl Answer,
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    let answers = Answers::default();
-    let stream = Timed::new(stream, &limits, answers.clone());
-    let service = service_fn(|request| {
-        let router = router.clone();
-        async {
-            answers.step();
-            let response = answer(router, request, peer, &limits).await;
-            answers.step();
-            Ok::<_, Infallible>(response)
-        }
+    let steps = Steps::default();
+    let stream = Timed::new(stream, &limits, steps.clone());
+    let service = service_fn(async |request| {
+        steps.step();
+        let response = match refusal(&request, &limits) {
+            Some((status, code)) => problem(status, code),
+            None => answers.answer(request, peer).await,
+        };
+        steps.step();
+        Ok::<_, Infallible>(response)
     });
     let connection = http1::Builder::new()
         // A head of up to twice the cap is read whole, for a close with unread bytes would take the
@@ -178,23 +203,6 @@ async fn connection(
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
-    }
-}
-
-async fn answer(
-    router: Router,
-    request: Request<Incoming>,
-    peer: SocketAddr,
-    limits: &Limits,
-) -> Response {
-    if let Some((status, code)) = refusal(&request, limits) {
-        return problem(status, code);
-    }
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(ConnectInfo(peer));
-    match router.oneshot(request).await {
-        Ok(response) => response,
-        Err(infallible) => match infallible {},
     }
 }
 

@@ -20,9 +20,9 @@ use super::Limits;
 
 /// Counts the beginnings and ends of answers of one connection: odd while a request is answered.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Answers(Arc<AtomicUsize>);
+pub(super) struct Steps(Arc<AtomicUsize>);
 
-impl Answers {
+impl Steps {
     /// Notes that an answer begins or ends.
     pub(super) fn step(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -43,8 +43,8 @@ enum Waiting {
 /// A stream that fails with [`io::ErrorKind::TimedOut`] when the other side is too slow.
 pub(super) struct Timed<S> {
     stream: S,
-    answers: Answers,
-    /// The count of `answers` at the last read.
+    steps: Steps,
+    /// The count of `steps` at the last read.
     seen: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
@@ -60,11 +60,11 @@ pub(super) struct Timed<S> {
 
 impl<S> Timed<S> {
     /// A fresh connection: its first head is awaited from this moment on.
-    pub(super) fn new(stream: S, limits: &Limits, answers: Answers) -> Self {
+    pub(super) fn new(stream: S, limits: &Limits, steps: Steps) -> Self {
         let read_by = Instant::now() + limits.header_timeout;
         Self {
             stream,
-            answers,
+            steps,
             seen: 0,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
@@ -116,12 +116,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        let answers = this.answers.0.load(Ordering::Relaxed);
-        if answers != this.seen {
-            this.seen = answers;
+        let steps = this.steps.0.load(Ordering::Relaxed);
+        if steps != this.seen {
+            this.seen = steps;
             this.waiting = Waiting::Answer;
         }
-        if answers % 2 == 1 {
+        if steps % 2 == 1 {
             return read;
         }
         if read.is_ready() {
