@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos chaos-gateway bench-gateway bench-enricher kill-tabs lint deploy-check ua-report fuzz
+.PHONY: help run test chaos chaos-gateway soak bench-gateway bench-enricher kill-tabs lint deploy-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -14,7 +14,10 @@ chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
 
 chaos-gateway: ## faults of brokers, disk, clock and gateway under load (WEIR_CHAOS_SECONDS, WEIR_CHAOS_ROUNDS; needs haproxy)
-	tests/run chaos-gateway
+	tests/run chaos-gateway --skip soak
+
+soak: ## 5,000 events a second through a gateway for WEIR_SOAK_SECONDS (1800): nothing may grow
+	tests/run chaos-gateway soak
 
 bench-gateway: ## CPU of an acknowledged event beside others (WEIR_BENCH_ROUNDS, 3; needs Python 3.11)
 	bench/gateway/run --rounds $${WEIR_BENCH_ROUNDS:-3}

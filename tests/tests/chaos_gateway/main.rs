@@ -8,5 +8,6 @@
 
 mod bench;
 mod brokers;
+mod load;
 mod own;
 mod rolling;
