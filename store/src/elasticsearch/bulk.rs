@@ -197,7 +197,7 @@ pub(super) fn encode(documents: &[&Document]) -> Bytes {
         lines.extend_from_slice(br#"{"create":{"_index":""#);
         lines.extend_from_slice(document.index.as_bytes());
         lines.extend_from_slice(br#"","_id":"#);
-        lines.extend_from_slice(quoted(&document.id).as_bytes());
+        quote(&document.id, &mut lines);
         lines.extend_from_slice(b"}}\n");
         let start = lines.len();
         lines.extend_from_slice(&document.source);
@@ -227,12 +227,15 @@ async fn zipped(body: Bytes) -> Result<Bytes, StoreError> {
         .map_err(|error| failed(error.to_string()))
 }
 
-fn quoted(id: &str) -> String {
+fn quote(id: &str, out: &mut Vec<u8>) {
     let plain = |b: u8| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\';
     if id.bytes().all(plain) {
-        return format!("\"{id}\"");
+        out.push(b'"');
+        out.extend_from_slice(id.as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(serde_json::Value::from(id).to_string().as_bytes());
     }
-    serde_json::Value::from(id).to_string()
 }
 
 #[derive(Deserialize)]

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::BytesMut;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
@@ -33,6 +33,9 @@ use crate::{Batch, Delivered, Header, Position, Record, Start, StreamError, Topi
 
 /// Longest wait of one poll of the thread; dropping a consumer takes as long.
 const POLL: Duration = Duration::from_millis(100);
+
+/// Bytes of the headers' values of a record, about.
+const HEADERS_BYTES: usize = 96;
 
 /// How long the thread waits for a slow reader before it pauses the partitions.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -326,10 +329,20 @@ fn delivered(message: &BorrowedMessage<'_>, names: &mut HashMap<String, Arc<str>
             name
         }
     };
+    let (key, payload) = (message.key(), message.payload().unwrap_or_default());
+    // One allocation for all that lives as long as the record.
+    let room = payload.len() + key.map_or(0, <[u8]>::len) + HEADERS_BYTES;
+    let mut buffer = BytesMut::with_capacity(room);
+    let mut copy = |bytes: &[u8]| {
+        buffer.extend_from_slice(bytes);
+        buffer.split().freeze()
+    };
+    let value = copy(payload);
+    let key = key.map(&mut copy);
     let headers = message.headers().map_or_else(Arc::default, |headers| {
         let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
             name: header.key.to_owned().into(),
-            value: Bytes::copy_from_slice(header.value.unwrap_or_default()),
+            value: copy(header.value.unwrap_or_default()),
         };
         headers.iter().map(header).collect()
     });
@@ -342,8 +355,8 @@ fn delivered(message: &BorrowedMessage<'_>, names: &mut HashMap<String, Arc<str>
             offset: u64::try_from(message.offset()).unwrap_or(0),
         },
         record: Record {
-            key: message.key().map(Bytes::copy_from_slice),
-            value: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
+            key,
+            value,
             headers,
             timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
         },

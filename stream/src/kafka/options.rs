@@ -206,6 +206,9 @@ impl Options {
             .set("fetch.message.max.bytes", "1048576")
             .set("fetch.max.bytes", "8388608")
             .set("fetch.error.backoff.ms", "200")
+            // A full buffer is looked at again soon: a reader that catches up empties it many times
+            // a second, and the default of a second would be what it waits for.
+            .set("fetch.queue.backoff.ms", "20")
             .set("statistics.interval.ms", "1000");
         Properties::new(config, &self.properties, Role::Consumer)
     }
