@@ -17,7 +17,6 @@ export interface WireEvent {
   page_title?: string;
   referer_url?: string | undefined;
   page_language?: string | undefined;
-  browser_language?: string;
   os_timezone?: string;
   screen_width?: number;
   screen_height?: number;

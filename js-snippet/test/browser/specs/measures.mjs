@@ -207,28 +207,43 @@ describe("measures", { concurrency: 6 }, () => {
     }
   });
 
-  test("its start makes no long task of a processor that is four times slower", async () => {
-    // The processor's time, so that who else is at work here does not count, four times; a throttled
-    // browser waits by the clock. The best of three.
+  test("its start costs little more than that of any script, and makes no long task", async () => {
+    // The processor's time, so that who else is at work here does not count as much; a throttled
+    // browser waits by the clock. Beside it a script that does the least that one can: much of what a
+    // small script costs is the first look that anybody takes at the document.
+    const least = `window.address=document.currentScript.src;addEventListener("pagehide",()=>{});setTimeout(()=>{},0)`;
+    const scripts = { least: "/least.js", ours: `${proxy.url}/t.full.js` };
+    const sites = {};
+    for (const [name, src] of Object.entries(scripts)) {
+      sites[name] = await serve((path) => (path === "/least.js" ? least : `<!doctype html><title>x</title><script defer src="${src}"></script><p>text`));
+    }
     const own = await startBrowser();
-    const times = [];
+    const starts = { least: [], ours: [] };
+    const longest = [];
     try {
-      for (let n = 0; n < 3; n++) {
-        const site = await serve(`<!doctype html><title>x</title>${tag("", "t.full.js")}<p>text`);
-        const context = await own.newContext();
-        const page = await context.newPage();
-        await own.startTracing(page, { categories: ["devtools.timeline"] });
-        await page.goto(site.url);
-        const { traceEvents } = JSON.parse(String(await own.stopTracing()));
-        const { tdur } = traceEvents.find(({ name, args }) => name === "EvaluateScript" && args.data.url.startsWith(proxy.url));
-        times.push((4 * tdur) / 1_000);
-        await context.close();
+      for (let round = 0; round < 9; round++) {
+        for (const name of Object.keys(scripts)) {
+          const context = await own.newContext();
+          const page = await context.newPage();
+          await own.startTracing(page, { categories: ["devtools.timeline"] });
+          await page.goto(sites[name].url);
+          if (name === "ours") await watch(sites.ours).arrived("pageview", round + 1);
+          const { traceEvents } = JSON.parse(String(await own.stopTracing()));
+          const steps = traceEvents.filter(({ tdur, args }) => tdur && args.data?.url?.endsWith(scripts[name]));
+          starts[name].push(steps.find((step) => step.name === "EvaluateScript").tdur / 1_000);
+          if (name === "ours") longest.push(Math.max(...steps.map(({ tdur }) => tdur)) / 1_000);
+          await context.close();
+        }
       }
     } finally {
       await own.close();
     }
-    console.log(`t.full.js compiles and starts in ${Math.min(...times).toFixed(1)} ms of a processor four times slower`);
-    assert.ok(Math.min(...times) < 50, `${times}`);
+    const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
+    const [ours, floor, task] = [starts.ours, starts.least, longest].map(median);
+    const slow = (ms) => (4 * ms).toFixed(1);
+    console.log(`on a processor four times slower t.full.js compiles and starts in ${slow(ours)} ms, the least script in ${slow(floor)} ms; its longest task takes ${slow(task)} ms`);
+    assert.ok(ours < 3.5 * floor, `${ours} ms and ${floor} ms`);
+    assert.ok(4 * task < 50, `${longest}`);
   });
 
   test("a page out of the real back/forward cache is seen again, and read anew", async () => {

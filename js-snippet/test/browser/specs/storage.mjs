@@ -187,7 +187,10 @@ describe("storage", { concurrency: 6 }, () => {
     await away;
     await failed;
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    const tries = () => proxy.attempted(site.url).length;
+    const before = tries();
     await page.goto("about:blank");
+    await eventually("the try of the page that is left", () => tries() > before);
     proxy.mend(site.url);
     const tabs = [await context.newPage(), await context.newPage()];
     await Promise.all(tabs.map((tab) => tab.goto(`${site.url}/later`)));
