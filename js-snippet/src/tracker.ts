@@ -128,8 +128,8 @@ function page(options: Options = {}): string {
 }
 
 /** Tells something of the view under way, whatever the address is by now. */
-export const emitOfView = (name: string, more: Partial<WireEvent>) =>
-  emit(name, {}, 0, more, { ...view!, time: Date.now() });
+export const emitOfView = (name: string, more: Partial<WireEvent>, urgency: queue.Urgency = 0) =>
+  view && emit(name, {}, urgency, more, { ...view, time: Date.now() });
 
 export const api: Api = {
   track: (name, options) => emit(`${name}`, options),

@@ -57,7 +57,42 @@ describe("measures", { concurrency: 6 }, () => {
       hide(true);
     });
     const [told] = await arrived("engagement");
-    assert.equal(told.engaged_ms, 30 * 60_000);
+    assert.equal(told.engaged_ms, 20 * 60_000);
+    await page.close();
+  });
+
+  test("reading is told while it goes on, for a page that crashes cannot tell it", async () => {
+    const { page, arrived, accepted, settled } = await open({ init: clock, attributes: 'data-weir-heartbeat="1"' });
+    await arrived("pageview");
+    await page.evaluate(() => later(5_000));
+    const [first] = await arrived("engagement");
+    await page.evaluate(() => later(7_000));
+    const [, second] = await arrived("engagement", 2);
+    // A page that is left open: the longest time in one go, and then nothing more.
+    await page.evaluate(() => later(3_600_000));
+    await arrived("engagement", 3);
+    await page.evaluate(() => later(3_600_000));
+    await page.waitForTimeout(1_500);
+    await settled(page);
+    const told = accepted("engagement");
+    const [view] = await arrived("pageview");
+    assert.ok(told.every(({ page_view_id }) => page_view_id === view.page_view_id));
+    assert.ok(first.engaged_ms >= 5_000 && second.engaged_ms >= 7_000 && second.engaged_ms < 10_000, "differences");
+    const sum = told.reduce((sum, { engaged_ms }) => sum + engaged_ms, 0);
+    assert.ok(Math.abs(sum - 20 * 60_000) < told.length, `${sum}`);
+    await page.close();
+  });
+
+  test("where no heartbeat is wanted reading is told at the end", async () => {
+    const { page, arrived, accepted, settled } = await open({ init: clock, attributes: 'data-weir-heartbeat="0"' });
+    await arrived("pageview");
+    await page.evaluate(() => later(60_000));
+    await page.waitForTimeout(1_500);
+    await settled(page);
+    assert.deepEqual(accepted("engagement"), []);
+    await page.evaluate(() => hide(true));
+    const [told] = await arrived("engagement");
+    assert.ok(told.engaged_ms >= 60_000);
     await page.close();
   });
 
