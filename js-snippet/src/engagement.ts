@@ -45,9 +45,9 @@ export function engagement(): void {
     const isBeat = isOver == null;
     look();
     measure();
-    if (gathered >= MIN_MS || deepest > toldDepth) {
+    if (gathered >= MIN_MS || (!isBeat && deepest > toldDepth)) {
       toldDepth = deepest;
-      emitOfView("engagement", { engaged_ms: Math.round(gathered), scroll_percent: deepest }, +isBeat as 0 | 1);
+      emitOfView("engagement", { engaged_ms: gathered | 0, scroll_percent: deepest }, +isBeat as 0 | 1);
       told += gathered;
       gathered = 0;
     }

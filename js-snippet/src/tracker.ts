@@ -150,6 +150,8 @@ export const api: Api = {
     forget();
   },
   consent(state) {
+    // What was told under another decision follows that one.
+    release();
     consent = state;
     if (state === "denied") forget();
     release();

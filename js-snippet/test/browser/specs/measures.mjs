@@ -83,6 +83,18 @@ describe("measures", { concurrency: 6 }, () => {
     await page.close();
   });
 
+  test("heartbeats of a page that nobody has seen yet take nothing from its first view", async () => {
+    const init = `(${clock})(); Object.defineProperty(document, "hidden", { value: true, configurable: true });`;
+    const { page, arrived, accepted } = await open({ init, attributes: 'data-weir-heartbeat="0.2"' });
+    await page.waitForTimeout(1_000);
+    assert.deepEqual([accepted("pageview"), accepted("engagement")], [[], []]);
+    await page.evaluate(() => (hide(false), hide(true)));
+    await arrived("pageview");
+    const [told] = await arrived("engagement");
+    assert.ok(told.scroll_percent > 0);
+    await page.close();
+  });
+
   test("where no heartbeat is wanted reading is told at the end", async () => {
     const { page, arrived, accepted, settled } = await open({ init: clock, attributes: 'data-weir-heartbeat="0"' });
     await arrived("pageview");
