@@ -52,7 +52,7 @@ export interface Settings {
     endpoint?: string | URL;
     /** What is watched without being asked, by words; by default all that the file brings. */
     auto?: string;
-    /** Seconds of reading after which it is told that the page is read on; 0 tells it at the end only. */
+    /** Seconds of reading after which it is told that the page is read on; 0 tells it at the end, or after 20 minutes. */
     heartbeat?: string | number;
     /** Whether the part after `#` tells pages apart. */
     hash?: string | boolean;
