@@ -14,7 +14,6 @@ export interface WireEvent {
     page_title?: string;
     referer_url?: string | undefined;
     page_language?: string | undefined;
-    browser_language?: string;
     os_timezone?: string;
     screen_width?: number;
     screen_height?: number;
@@ -53,6 +52,8 @@ export interface Settings {
     endpoint?: string | URL;
     /** What is watched without being asked, by words; by default all that the file brings. */
     auto?: string;
+    /** Seconds of reading after which it is told that the page is read on; 0 tells it at the end, or after 20 minutes. */
+    heartbeat?: string | number;
     /** Whether the part after `#` tells pages apart. */
     hash?: string | boolean;
     /** Query parameters that tell pages apart, by words. */

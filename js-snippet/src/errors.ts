@@ -14,16 +14,13 @@ export function errors(): void {
   const told = new Set<string>();
   const cut = (text: unknown) => `${text}`.slice(0, MAX_CHARS);
   on("error unhandledrejection", (event) => {
-    const { message, filename, lineno, error, reason = error } = event as ErrorEvent & PromiseRejectionEvent;
+    const { message, error, reason = error } = event as ErrorEvent & PromiseRejectionEvent;
     const props = {
       message: cut(message ?? reason?.message ?? reason),
-      source: filename,
-      line: lineno,
       stack: cut(reason?.stack),
     };
-    const { size } = told;
     // A picture that is missing is an error too, of another target. The set grows by what is new.
-    if (event.target === window && size < MAX_ERRORS && told.add(props.message + props.stack).size > size) {
+    if (event.target === window && told.size < MAX_ERRORS && told.size < told.add(props.message + props.stack).size) {
       emit("js_error", { props });
     }
   });

@@ -1,6 +1,7 @@
 /** What the browser says of itself beside its agent string, and signs that a program drives it. */
 
 import { hints } from "./hooks";
+import { soon } from "./quietly";
 
 interface UserAgentData {
   toJSON?(): object;
@@ -19,15 +20,14 @@ export const botSigns = (): number =>
   +navigator.webdriver | (+!navigator.languages?.length << 1) | (+!outerWidth << 2);
 
 /** Hints known so far go with each request: nothing ever waits for the slow ones. */
-export function clientHints(): void {
-  const data = (navigator as { userAgentData?: UserAgentData }).userAgentData;
-  hints["bot"] = botSigns();
-  // An iPad says that it is a Mac; a Mac has no touch screen.
-  hints["touch"] = navigator.maxTouchPoints;
-  // What is known at once: brands, mobile, platform.
-  Object.assign(hints, data?.toJSON?.());
-  data?.getHighEntropyValues?.(NAMES).then(
-    (values) => Object.assign(hints, values),
-    () => {}, // A permissions policy may refuse; the agent string is left.
-  );
-}
+export const clientHints = () =>
+  soon(() => {
+    const data = (navigator as { userAgentData?: UserAgentData }).userAgentData;
+    const tell = (values: object | undefined) => Object.assign(hints, values);
+    // An iPad says that it is a Mac; a Mac has no touch screen.
+    tell({ bot: botSigns(), touch: navigator.maxTouchPoints });
+    // What is known at once: brands, mobile, platform.
+    tell(data?.toJSON?.());
+    // A permissions policy may refuse; an error has no members of its own.
+    data?.getHighEntropyValues?.(NAMES).then(tell, tell);
+  });

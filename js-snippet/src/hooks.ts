@@ -2,7 +2,7 @@
 
 import type { WireEvent } from "./types";
 
-/** Each completes an event that may be sent; `false` drops it. */
+/** Each completes an event that may be sent; `true` drops it. */
 export const stamps: ((event: WireEvent) => boolean | void)[] = [];
 
 /** Called when a page view is over, or may be, for the page is hidden. What they tell goes at once. */

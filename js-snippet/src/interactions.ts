@@ -5,7 +5,7 @@ import { attributes, watches } from "./settings";
 import { emit } from "./tracker";
 import type { Options } from "./types";
 
-const FILES = /\.(7z|apk|csv|dmg|docx?|epub|exe|gz|iso|mov|mp[34]|msi|pdf|pkg|pptx?|rar|tar|txt|wav|xlsx?|zip)$/i;
+const FILES = /\.(7z|apk|csv|dmg|(doc|ppt|xls)x?|exe|gz|mov|mp[34]|msi|pdf|pkg|rar|txt|zip)$/i;
 
 const tell = (name: string, options: Options) => emit(name, options, 2);
 
@@ -13,8 +13,8 @@ const tell = (name: string, options: Options) => emit(name, options, 2);
 function tellTagged(element: Element): void {
   const { event, revenue = "" } = attributes(element, "data-weir-");
   // "12.50 EUR"
-  const [amount, currency] = `${revenue}`.split(" ");
-  tell(`${event}`, {
+  const [amount, currency] = revenue.split(" ");
+  tell(event!, {
     props: attributes(element, "data-weir-prop-"),
     ...(currency && { revenue: { amount: +amount!, currency } }),
   });
@@ -27,7 +27,7 @@ function tellClick(closest: (selector: string) => Element | undefined): void {
   if (!link) return;
   // By its attributes: an SVG link's property is an object, and its attribute may have a namespace.
   const { href, "xlink:href": address = href, download } = attributes(link, "");
-  const url = new URL(address as string, document.baseURI);
+  const url = new URL(address!, document.baseURI);
   const options = { props: { url: url.href } };
   if (!/^http/.test(url.protocol)) return;
   // By its path, never by its query.

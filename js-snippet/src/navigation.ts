@@ -4,12 +4,12 @@ import { on, quietly } from "./quietly";
 import { settings, words } from "./settings";
 
 /** What tells two pages apart: the path, the hash where it routes, and chosen query parameters. */
-export function pageKey({ pathname, search, hash }: Location | URL): string {
-  const parameters = new URLSearchParams(search);
+export function pageKey(address: string): string {
+  const { pathname, searchParams, hash } = new URL(address);
   // As JSON, so that no value looks like two.
   return JSON.stringify([
     pathname,
-    words(settings.query).map((name) => parameters.get(name)),
+    words(settings.query).map((name) => searchParams.get(name)),
     settings.hash != null && hash,
   ]);
 }
@@ -28,14 +28,11 @@ const RENDER_MS = 500;
  * function that does not wait for the rest of the time, for a page that is left.
  */
 export function watchNavigation(arrived: () => void): () => void {
-  let key = pageKey(location);
+  let address = location.href;
   let timer: ReturnType<typeof setTimeout>;
   const settle = () => {
-    const next = pageKey(location);
-    if (next !== key) {
-      key = next;
-      arrived();
-    }
+    const before = pageKey(address);
+    if (before !== pageKey((address = location.href))) arrived();
   };
   const look = () => {
     clearTimeout(timer);
@@ -45,15 +42,13 @@ export function watchNavigation(arrived: () => void): () => void {
   const { navigation } = window as { navigation?: EventTarget };
   if (navigation) {
     // Fires once the address has changed, for every way to change it, and leaves `history` alone.
-    on("currententrychange", look, navigation);
+    navigation.addEventListener("currententrychange", look);
   } else {
     for (const name of ["pushState", "replaceState"] as const) {
       const original = history[name];
-      // A frozen history is watched by its events alone.
-      quietly(() => {
-        // It looks later, so a refusal is no view. The answer may be that of another wrapper.
-        history[name] = (...parameters) => (look(), original.apply(history, parameters));
-      });
+      // A frozen history stays as it is, and is watched by its events alone. It looks later, so a
+      // refusal is no view. The answer may be that of another wrapper.
+      Reflect.set(history, name, (...parameters: Parameters<typeof original>) => (look(), original.apply(history, parameters)));
     }
     // Also where only the hash changes, by a link or a script.
     on("popstate", look);

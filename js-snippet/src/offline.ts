@@ -25,9 +25,9 @@ function kept(storage: Storage): string[] {
 function claim(): void {
   touch("localStorage", (storage) => {
     for (const name of kept(storage)) {
-      const text = storage.getItem(name)!;
+      const _text = storage.getItem(name)!;
       storage.removeItem(name);
-      add({ _event: JSON.parse(text), _urgency: 1 }, text);
+      add([{ _event: JSON.parse(_text), _text, _urgency: 1 }]);
     }
   });
 }

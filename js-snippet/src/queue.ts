@@ -1,7 +1,9 @@
 /** Events that wait for their request. */
 
+import { envelope } from "./envelope";
 import { isHidden } from "./lifecycle";
 import { on, quietly } from "./quietly";
+import { settings } from "./settings";
 import { post } from "./transport";
 import type { Result, WireEvent } from "./types";
 
@@ -35,8 +37,6 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 let notBefore = 0;
 /** Failures in a row. */
 let failures = 0;
-let address: string | URL;
-let wrap: (events: string) => string;
 /** What has not been sent, on a page on which something keeps it from being sent. */
 export const stuck = () => (failures || !navigator.onLine ? waiting : []);
 
@@ -45,7 +45,7 @@ export const backoffMs = (failures: number, retryAfterSeconds: number, chance: n
   1_000 * (retryAfterSeconds + chance * 2 ** Math.min(failures, MAX_DOUBLINGS));
 
 /** Whether time can help: not where the request itself was refused. */
-export const isTemporary = (status: number) => !status || status === 408 || status === 429 || status >= 500;
+export const isTemporary = (status = 0) => !status || status === 408 || status === 429 || status >= 500;
 
 /** Tells the page, on its own turn: a page's mistake is the page's. */
 export function settle(entries: Entry[], result: Result): void {
@@ -71,11 +71,11 @@ function halve(entries: Entry[], isLast: boolean): void {
   send(entries, isLast);
 }
 
-function send(entries: Entry[], isLast: boolean): void {
-  const body = wrap(entries.map(({ _text }) => _text).join());
+function send(entries: Entry[], isLast?: boolean): void {
+  const body = envelope(entries.map(({ _text }) => _text));
   // A refusal of the browser, for other scripts have used up what it allows, looks like a failure
   // of the network: every other try goes without keepalive.
-  const isKept = post(address, body, isLast || !(failures & 1), isLast, (status, retryAfter) => {
+  const isKept = post(settings.endpoint!, body, isLast || !(failures & 1), isLast, (status, retryAfter) => {
     // What was under way when the page was left has been sent once more.
     if (!isKept && !fragile.delete(entries)) return;
     if (status === 413 && entries.length > 1) {
@@ -89,7 +89,7 @@ function send(entries: Entry[], isLast: boolean): void {
       flush();
     } else {
       failures = 0;
-      settle(entries, status < 300 ? "sent" : "dropped");
+      settle(entries, status! < 300 ? "sent" : "dropped");
     }
   });
   if (isKept) return;
@@ -104,23 +104,21 @@ function plan(ms: number): void {
 }
 
 /** Sends what waits, unless it is too early; before the page is gone, it never is. */
-export function flush(isLast = false): void {
+export function flush(isLast?: boolean): void {
   timer = clearTimeout(timer) as undefined;
   const wait = notBefore - performance.now();
   if (wait > 0 && !isLast) return plan(wait);
   while (waiting.length) send(take(), isLast);
 }
 
-/** Adds an event in the form that it is to have on the wire. */
-export function add(entry: Entry, text: string): void {
-  entry._text = text;
-  waiting.push(entry);
+/** Adds events in the form that they are to have on the wire. */
+export function add(entries: Entry[]): void {
+  waiting.push(...entries);
   limit(waiting);
-  if (!entry._urgency) return;
+  const urgency = Math.max(...entries.map(({ _urgency }) => _urgency));
+  if (urgency < 1) return;
   // On a page that is hidden nothing comes after an event; not even its timer, perhaps.
-  if (isHidden() || waiting.length >= MAX_EVENTS) flush(isHidden() && notBefore < performance.now());
-  // In a turn of its own: the page's start and its clicks do not wait for requests to be made.
-  else if (entry._urgency > 1) setTimeout(quietly, 0, flush);
+  if (isHidden() || urgency > 1 || waiting.length >= MAX_EVENTS) flush(isHidden() && notBefore < performance.now());
   else plan(LINGER_MS);
 }
 
@@ -131,10 +129,8 @@ export function leave(): void {
   flush(true);
 }
 
-/** Starts to send to `url`, events joined and wrapped by `envelope`. */
-export function open(url: string | URL, envelope: typeof wrap): void {
-  address = url;
-  wrap = envelope;
+/** Sends again as soon as the browser says that it can. */
+export function open(): void {
   on("online", () => {
     notBefore = 0;
     flush();

@@ -32,12 +32,14 @@ export function install(...features: Feature[]): void {
     settings.props = attributes(script, "data-weir-props-");
     settings.endpoint = new URL(settings.endpoint ?? "/collect", script?.src || location.href);
     const weir = ((verb, ...parameters) => quietly(() => (api[verb] as Verb)(...parameters))) as Global;
-    for (const verb of Object.keys(api) as (keyof Api)[]) {
-      weir[verb] = weir.bind(null, verb) as never;
-    }
+    for (const verb in api) weir[verb as keyof Api] = weir.bind(null, verb as keyof Api) as never;
     weir.beforeSend = stub?.beforeSend;
     global.weir = weir;
     start(settings, features, weir);
-    for (const [parameters, made] of stub?.q ?? []) replay(made, () => weir(...parameters));
+    for (const [parameters, made] of stub?.q ?? []) {
+      replay(made);
+      weir(...parameters);
+    }
+    replay();
   });
 }

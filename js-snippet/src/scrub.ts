@@ -12,7 +12,7 @@ export function scrub(): void {
   const { exclude, redact } = settings;
   if (exclude) {
     // By what the event tells of: reading is told when the address is that of the next page already.
-    stamps.push(({ page_url }) => !words(exclude).some((start) => page_url?.startsWith(location.origin + start)));
+    stamps.push(({ page_url }) => words(exclude).some((start) => page_url?.startsWith(location.origin + start)));
   }
   if (redact) {
     stamps.push((event) => {

@@ -3,10 +3,8 @@
 export type Area = "localStorage" | "sessionStorage";
 
 /** What `action` finds in the storage; nothing where there is none. */
-export function touch<T>(area: Area, action: (storage: Storage) => T): T | undefined {
+export function touch<T>(area: Area, action: (storage: Storage) => T): T | void {
   try {
     return action(window[area]);
-  } catch {
-    return undefined;
-  }
+  } catch {}
 }

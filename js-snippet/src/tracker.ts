@@ -1,18 +1,14 @@
 /** Events of a page: made, held for consent, completed, and queued. */
 
-import { ends, forgets, hints, stamps } from "./hooks";
+import { ends, forgets, stamps } from "./hooks";
 import { uuidv7 } from "./ids";
 import { isHidden, isPrerendered } from "./lifecycle";
 import { watchNavigation } from "./navigation";
 import * as queue from "./queue";
-import { on, quietly } from "./quietly";
+import { on, quietly, soon } from "./quietly";
 import { configure, settings, watches } from "./settings";
 import { touch } from "./storage";
 import type { Api, BeforeSend, Consent, Feature, Ids, Options, Props, Settings, WireEvent } from "./types";
-
-/** Version of the envelope. */
-const ENVELOPE = 1;
-const LIBRARY = "js/0.2.0";
 
 const OPT_OUT = "weir.o";
 
@@ -35,11 +31,7 @@ interface Hook {
 /** A call that waited for the script is told by the page that it was made on. */
 let replayed: Partial<Context> | undefined;
 
-export function replay(made: Partial<Context> | undefined, action: () => void): void {
-  replayed = made;
-  action();
-  replayed = undefined;
-}
+export const replay = (made?: Partial<Context>) => (replayed = made);
 
 const here = (): Context => ({
   url: location.href,
@@ -51,7 +43,7 @@ const here = (): Context => ({
 
 /** Before the start nobody has decided, so calls are held. */
 let consent: Consent = "unknown";
-let held: queue.Entry[] = [];
+const held: queue.Entry[] = [];
 /** Where the page's hook is looked up, at each event: it may be set at any time. */
 let hook: Hook;
 let customId: string | undefined;
@@ -73,49 +65,51 @@ export function emit(
     event_id: uuidv7(context.time),
     event_type: name,
     event_timestamp: context.time,
-    page_url: options.url ?? context.url,
+    page_url: (context.url = options.url ?? context.url),
     page_view_id: (viewId ||= uuidv7()),
     page_title: context.title,
-    page_language: document.documentElement.lang || undefined,
-    browser_language: navigator.language,
-    // `Intl` takes tens of milliseconds to say the same for the first time.
-    os_timezone: (window as { Temporal?: Clock }).Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
-    screen_width: screen.width,
-    screen_height: screen.height,
     user_custom_id: customId,
     revenue_amount: options.revenue?.amount,
     revenue_currency: options.revenue?.currency,
     props: { ...shared, ...computed?.(), ...options.props },
     ...more,
   };
-  release({ _event: event, _callback: options.callback, _urgency: urgency });
+  held.push({ _event: event, _callback: options.callback, _urgency: urgency });
+  // On a page that is hidden there may be no other turn.
+  if (urgency && !isHidden()) soon(release);
+  else release();
   return event.event_id;
 }
 
-/** Queues an event if it may be sent, and holds it if that is not known. */
-function release(entry: queue.Entry): void {
+/** Completes an event and writes it down, where it may be sent; answers nothing where it may not. */
+function seal(entry: queue.Entry): unknown {
   const event = entry._event;
-  // A page that is loaded in case it is wanted may never be looked at.
-  if (consent === "unknown" || isPrerendered()) {
-    held.push(entry);
-    return queue.limit(held);
-  }
-  // Where nobody is asked there is nothing to say.
-  if (settings.consent) event.consent = consent;
-  const sealed =
-    consent !== "denied" &&
-    !touch("localStorage", (storage) => storage.getItem(OPT_OUT)) &&
-    stamps.every((stamp) => stamp(event) !== false) &&
-    // An event that the page's hook fails on might tell too much.
-    (hook.beforeSend ? quietly(() => hook.beforeSend!(event)) : event);
-  if (sealed) queue.add(entry, JSON.stringify(sealed));
+  // The page's hook may fail on an event, which might tell too much then, and so may JSON.
+  const text = quietly(() => {
+    event.page_language = document.documentElement.lang || undefined;
+    event.screen_width = screen.width;
+    event.screen_height = screen.height;
+    // `Intl` takes tens of milliseconds to say the same for the first time.
+    event.os_timezone = (window as { Temporal?: Clock }).Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+    // Where nobody is asked there is nothing to say.
+    if (settings.consent) event.consent = consent;
+    const sealed =
+      consent !== "denied" &&
+      !touch("localStorage", (storage) => storage.getItem(OPT_OUT)) &&
+      !stamps.some((stamp) => stamp(event)) &&
+      (hook.beforeSend ? hook.beforeSend(event) : event);
+    return sealed && JSON.stringify(sealed);
+  });
+  if (text) entry._text = text;
   else queue.settle([entry], "dropped");
+  return text;
 }
 
-function releaseHeld(): void {
-  const entries = held;
-  held = [];
-  entries.forEach(release);
+/** Queues what was told, and goes on holding it where nobody knows whether it may be sent. */
+function release(): void {
+  // A page that is loaded in case it is wanted may never be looked at.
+  if (consent === "unknown" || isPrerendered()) return queue.limit(held);
+  queue.add(held.splice(0).filter(seal));
 }
 
 const endView = (isOver: boolean) => view && ends.forEach((end) => end(isOver));
@@ -129,14 +123,13 @@ function page(options: Options = {}): string {
   if (view) viewId = uuidv7();
   // The browser's referrer stays that of the landing; a later view comes from the view before.
   const referer_url = (view?.url ?? context.referrer) || undefined;
-  context.url = options.url ?? context.url;
   view = context;
   return emit("pageview", options, 2, { referer_url }, context);
 }
 
 /** Tells something of the view under way, whatever the address is by now. */
-export const emitOfView = (name: string, more: Partial<WireEvent>) =>
-  emit(name, {}, 0, more, { ...view!, time: Date.now() });
+export const emitOfView = (name: string, more: Partial<WireEvent>, urgency: queue.Urgency = 0) =>
+  view && emit(name, {}, urgency, more, { ...view, time: Date.now() });
 
 export const api: Api = {
   track: (name, options) => emit(`${name}`, options),
@@ -150,19 +143,26 @@ export const api: Api = {
     else shared = { ...shared, ...props };
   },
   reset() {
+    // What was told before is of the visitor before.
+    release();
     customId = computed = undefined;
     shared = settings.props!;
     forget();
   },
   consent(state) {
+    // What was told under another decision follows that one.
+    release();
     consent = state;
     if (state === "denied") forget();
-    releaseHeld();
+    release();
   },
   optOut(out = true) {
-    touch("localStorage", (storage) => storage.setItem(OPT_OUT, out ? "1" : ""));
+    touch("localStorage", (storage) => storage.setItem(OPT_OUT, (out || "") as string));
   },
-  flush: () => queue.flush(),
+  flush() {
+    release();
+    queue.flush();
+  },
   ids() {
     const ids = { page_view_id: viewId };
     stamps.forEach((stamp) => stamp(ids as WireEvent));
@@ -170,33 +170,25 @@ export const api: Api = {
   },
 };
 
-const wrap = (events: string) =>
-  JSON.stringify({
-    v: ENVELOPE,
-    site: settings.site,
-    sent_at: Date.now(),
-    lib: LIBRARY,
-    hints,
-  }).slice(0, -1) + `,"events":[${events}]}`;
-
 /** Starts everything; nothing is watched or sent before. */
 export function start(given: Settings, features: Feature[], hooked: Hook = given): void {
   let settleNavigation: (() => void) | undefined;
   configure(given);
   hook = hooked;
   consent = given.consent ?? "granted";
-  queue.open(given.endpoint!, wrap);
+  queue.open();
   shared = { ...given.props, ...shared };
   features.forEach(quietly);
   const leave = () => {
     settleNavigation?.();
     endView(false);
+    release();
     queue.leave();
   };
   const look = () => {
     // The last moment that mobile browsers are sure to tell (w3c/page-visibility#59).
     if (isHidden()) return leave();
-    releaseHeld();
+    release();
     if (watches("pageviews")) settleNavigation ??= (page(), watchNavigation(page));
   };
   on("visibilitychange prerenderingchange", look);

@@ -6,8 +6,8 @@
  */
 const KEEPALIVE_BYTES = 48_000;
 
-/** What became of a request: a status, or 0 for no answer, and what Retry-After asks for. */
-export type Answered = (status: number, retryAfterSeconds: number) => void;
+/** What became of a request: a status, or none for no answer, and what Retry-After asks for. */
+export type Answered = (status: number | undefined, retryAfterSeconds: number) => void;
 
 let inFlight = 0;
 
@@ -16,8 +16,8 @@ let inFlight = 0;
  * this returns, for what is left for later does not happen on a page that is gone; only the answer
  * comes later. Returns whether the request outlives the page; with `mustKeep` nothing else is tried.
  */
-export function post(url: string | URL, body: string, mayKeep: boolean, mustKeep: boolean, answered: Answered): boolean {
-  const bytes = new Blob([body]).size;
+export function post(url: string | URL, body: string, mayKeep: boolean, mustKeep: boolean | undefined, answered: Answered): boolean {
+  let bytes = new TextEncoder().encode(body).length;
   // Firefox has keepalive since 133.
   const keepalive = mayKeep && inFlight + bytes < KEEPALIVE_BYTES && "keepalive" in Request.prototype;
   let request: Promise<Response> | undefined;
@@ -28,13 +28,13 @@ export function post(url: string | URL, body: string, mayKeep: boolean, mustKeep
   // The beacon comes second: it is what blockers hit first, and it says true where a policy refuses
   // it (w3c/beacon#82).
   if (mustKeep && !request) return navigator.sendBeacon?.(url, body);
-  if (keepalive) inFlight += bytes;
+  if (!keepalive) bytes = 0;
+  inFlight += bytes;
   Promise.resolve(request)
-    .then((answer) => [answer!.status, +answer!.headers.get("retry-after")!])
-    .catch(() => [0])
-    .then(([status, after]) => {
-      if (keepalive) inFlight -= bytes;
-      answered(status!, after || 0);
+    .catch(() => {})
+    .then((answer) => {
+      inFlight -= bytes;
+      answered(answer?.status, +answer?.headers?.get("retry-after")! || 0);
     });
   return keepalive;
 }

@@ -13,7 +13,7 @@ const SESSION_MS = 30 * 60_000;
 
 /** Stamps events with the ids that the page asked to keep; none under Global Privacy Control. */
 export function visitor(): void {
-  const area: Area = settings.storage === "local" ? "localStorage" : "sessionStorage";
+  const area = `${settings.storage}Storage` as Area;
   if (!settings.storage || (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl) return;
   stamps.push((event) => {
     const now = Date.now();

@@ -6,6 +6,7 @@
 
 import { ends } from "./hooks";
 import { isHidden, isPrerendered } from "./lifecycle";
+import { soon } from "./quietly";
 import { watches } from "./settings";
 import { emitOfView } from "./tracker";
 import type { Props } from "./types";
@@ -49,35 +50,39 @@ export const typicalWorst = (durations: number[]): number | undefined =>
   durations.sort((a, b) => b - a)[(durations.length / INTERACTIONS_PER_OUTLIER) | 0];
 
 export function vitals(): void {
+  // A page that loads in the background waits for its first look, whatever its speed.
   if (!watches("vitals") || (isHidden() && !isPrerendered())) return;
-  const load = performance.getEntriesByType("navigation")[0] as Timing;
-  const durations: Record<number, number> = {};
-  let lcp: number | undefined;
-  let fcp: number | undefined;
-  // Where shifts cannot be seen, none seen says nothing.
-  let cls = (window as { LayoutShift?: object }).LayoutShift && 0;
-  let isTold = false;
-  // A prerendered page starts, for who looks at it, when it is shown.
-  const since = (time: number) => Math.max(0, Math.round(time - (load.activationStart || 0)));
-  const observe = (type: string, seen: (entry: Timing) => void) =>
-    new PerformanceObserver((list) => (list.getEntries() as Timing[]).forEach(seen)).observe({
-      type,
-      buffered: true,
-      durationThreshold: 40,
-    } as PerformanceObserverInit);
-  observe("largest-contentful-paint", ({ startTime }) => (lcp = since(startTime)));
-  // The first paint comes first, and the first with content last.
-  observe("paint", ({ startTime }) => (fcp = since(startTime)));
-  observe("layout-shift", (shift) => {
-    if (!shift.hadRecentInput) cls = addShift(shift);
-  });
-  observe("event", ({ interactionId: id, duration }) => {
-    if (id) durations[id] = Math.max(duration, durations[id] ?? 0);
-  });
-  ends.push(() => {
-    if (isTold) return;
-    isTold = true;
-    const props = { lcp, fcp, cls, inp: typicalWorst(Object.values(durations)), ttfb: since(load.responseStart) };
-    emitOfView("web_vitals", { props: props as Props });
+  // What happens until then is buffered.
+  soon(() => {
+    const load = performance.getEntriesByType("navigation")[0] as Timing;
+    const durations: Record<number, number> = {};
+    let lcp: number | undefined;
+    let fcp: number | undefined;
+    // Where shifts cannot be seen, none seen says nothing.
+    let cls = (window as { LayoutShift?: object }).LayoutShift && 0;
+    let isTold = false;
+    // A prerendered page starts, for who looks at it, when it is shown.
+    const since = (time: number) => Math.max(0, Math.round(time - (load.activationStart || 0)));
+    const observe = (type: string, seen: (entry: Timing) => void) =>
+      new PerformanceObserver((list) => (list.getEntries() as Timing[]).forEach(seen)).observe({
+        type,
+        buffered: true,
+        durationThreshold: 40,
+      } as PerformanceObserverInit);
+    observe("largest-contentful-paint", ({ startTime }) => (lcp = since(startTime)));
+    // The first paint comes first, and the first with content last.
+    observe("paint", ({ startTime }) => (fcp = since(startTime)));
+    observe("layout-shift", (shift) => {
+      if (!shift.hadRecentInput) cls = addShift(shift);
+    });
+    observe("event", ({ interactionId: id, duration }) => {
+      if (id && !(durations[id]! > duration)) durations[id] = duration;
+    });
+    ends.push(() => {
+      if (isTold) return;
+      isTold = true;
+      const props = { lcp, fcp, cls, inp: typicalWorst(Object.values(durations)), ttfb: since(load.responseStart) };
+      emitOfView("web_vitals", { props: props as Props });
+    });
   });
 }

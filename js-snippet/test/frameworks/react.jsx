@@ -16,8 +16,10 @@ function Filter() {
   return <button id="filter" onClick={() => setSearch({ color: "red" }, { replace: true })}>Red</button>;
 }
 
+const { endpoint } = window;
+
 function Site() {
-  useEffect(() => init({ endpoint: window.endpoint, site: "react" }, engagement, interactions), []);
+  useEffect(() => init({ endpoint, site: "shop" }, engagement, interactions), []);
   const navigate = useNavigate();
   return (
     <>

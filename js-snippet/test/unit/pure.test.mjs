@@ -32,7 +32,7 @@ test("pages are told apart by what was asked for", async () => {
   const { pageKey, configure } = await load("navigation", "settings");
   const key = (path, settings = {}) => {
     configure(settings);
-    return pageKey(new URL(path, "https://a.example"));
+    return pageKey(new URL(path, "https://a.example").href);
   };
   assert.equal(key("/a?utm=1#x"), key("/a?utm=2#y"));
   assert.notEqual(key("/a"), key("/b"));

@@ -22,16 +22,19 @@ beforeEach(() => {
   answers = [];
   page = { now: 0, hidden: false, onLine: true, beacons: [], beaconMost: Infinity, listeners: {} };
   const globals = {
-    window: { addEventListener: (type, listener) => (page.listeners[type] = listener) },
+    addEventListener: (type, listener) => (page.listeners[type] = listener),
     document: { get hidden() { return page.hidden; } },
     navigator: {
       get onLine() { return page.onLine; },
-      sendBeacon: (_, body) => body.length <= page.beaconMost && !!page.beacons.push(JSON.parse(body)),
+      sendBeacon: (_, body) => {
+        const { events } = JSON.parse(body);
+        return JSON.stringify(events).length <= page.beaconMost && !!page.beacons.push(events);
+      },
     },
     performance: { now: () => page.now },
     Request: { prototype: { keepalive: false } },
     fetch: (_, { body, keepalive }) => {
-      const events = JSON.parse(body);
+      const { events } = JSON.parse(body);
       sent.push({ events, keepalive });
       const answer = answers.shift() ?? 204;
       if (answer === "pending") return new Promise(() => {});
@@ -56,12 +59,10 @@ afterEach(() => {
 
 async function open() {
   const queue = await load("queue");
-  queue.open("/collect", (events) => `[${events}]`);
+  queue.open();
   const results = [];
   const add = (value, urgency = 1) => {
-    queue.add({ _event: {}, _urgency: urgency, _callback: (result) => results.push([value, result]) }, JSON.stringify(value));
-    // What is urgent goes in a turn of its own, the next.
-    if (urgency > 1) mock.timers.tick(0);
+    queue.add([{ _event: {}, _text: JSON.stringify(value), _urgency: urgency, _callback: (result) => results.push([value, result]) }]);
   };
   return { ...queue, add, results };
 }

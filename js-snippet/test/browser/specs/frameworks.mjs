@@ -1,5 +1,6 @@
 // The recipes of docs/snippet.md, each tried on a small site of the framework.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { build } from "esbuild";
 import { eventually } from "../../../../tests/browser/stage.mjs";
@@ -83,6 +84,23 @@ const ROUND = [["#second", "/second", "Second"], ["#filter"], ["#old", "/new", "
 const BROWSERS = { "by the Navigation API": undefined, "by history": () => delete window.navigation };
 
 describe("frameworks", { concurrency: 4 }, () => {
+  test("the recipes are lines of the sites that are tried here", () => {
+    const docs = readFileSync(new URL("../../../../docs/snippet.md", import.meta.url), "utf8");
+    const section = docs.split("\n## ").find((text) => text.startsWith("Frameworks\n"));
+    const recipes = section.split("\n### ").slice(1);
+    assert.equal(recipes.length, 5);
+    for (const recipe of recipes) {
+      const site = /\]\(\.\.\/js-snippet\/test\/([\w/.-]+)\)/.exec(recipe)[1];
+      const source = readFileSync(new URL(`../../${site}`, import.meta.url), "utf8");
+      const lines = [...recipe.matchAll(/```js\n(.*?)```/gs)].flatMap(([, code]) => code.split("\n"));
+      for (const line of lines) assert.ok(source.includes(line.trim()), `${site}: ${line}`);
+      // A tag's attributes are those of a tag here.
+      for (const [, attributes] of recipe.matchAll(/<script defer src="[^"]+" ?([^>]*)>/g)) {
+        assert.ok(readFileSync(import.meta.filename, "utf8").includes(attributes), attributes);
+      }
+    }
+  });
+
   for (const [how, init] of Object.entries(BROWSERS)) {
     test(`React, react-router, the module, ${how}`, async () => {
       const endpoint = `<script>window.endpoint = ${JSON.stringify(`${proxy.url}/collect`)}</script>`;
@@ -96,7 +114,7 @@ describe("frameworks", { concurrency: 4 }, () => {
       };
       // Its titles come in effects, on a machine with enough to do after the view was told.
       const views = await goAround(opened, ROUND, false);
-      assert.ok(views.every(({ site }) => site === "react"));
+      assert.ok(views.every(({ site }) => site === "shop"));
       assert.equal(await opened.page.evaluate(() => typeof weir), "undefined");
       await opened.page.close();
     });

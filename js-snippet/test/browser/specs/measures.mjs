@@ -57,7 +57,54 @@ describe("measures", { concurrency: 6 }, () => {
       hide(true);
     });
     const [told] = await arrived("engagement");
-    assert.equal(told.engaged_ms, 30 * 60_000);
+    assert.equal(told.engaged_ms, 20 * 60_000);
+    await page.close();
+  });
+
+  test("reading is told while it goes on, for a page that crashes cannot tell it", async () => {
+    const { page, arrived, accepted, settled } = await open({ init: clock, attributes: 'data-weir-heartbeat="1"' });
+    await arrived("pageview");
+    await page.evaluate(() => later(5_000));
+    const [first] = await arrived("engagement");
+    await page.evaluate(() => later(7_000));
+    const [, second] = await arrived("engagement", 2);
+    // A page that is left open: the longest time in one go, and then nothing more.
+    await page.evaluate(() => later(3_600_000));
+    await arrived("engagement", 3);
+    await page.evaluate(() => later(3_600_000));
+    await page.waitForTimeout(1_500);
+    await settled(page);
+    const told = accepted("engagement");
+    const [view] = await arrived("pageview");
+    assert.ok(told.every(({ page_view_id }) => page_view_id === view.page_view_id));
+    assert.ok(first.engaged_ms >= 5_000 && second.engaged_ms >= 7_000 && second.engaged_ms < 10_000, "differences");
+    const sum = told.reduce((sum, { engaged_ms }) => sum + engaged_ms, 0);
+    assert.ok(Math.abs(sum - 20 * 60_000) < told.length, `${sum}`);
+    await page.close();
+  });
+
+  test("heartbeats of a page that nobody has seen yet take nothing from its first view", async () => {
+    const init = `(${clock})(); Object.defineProperty(document, "hidden", { value: true, configurable: true });`;
+    const { page, arrived, accepted } = await open({ init, attributes: 'data-weir-heartbeat="0.2"' });
+    await page.waitForTimeout(1_000);
+    assert.deepEqual([accepted("pageview"), accepted("engagement")], [[], []]);
+    await page.evaluate(() => (hide(false), hide(true)));
+    await arrived("pageview");
+    const [told] = await arrived("engagement");
+    assert.ok(told.scroll_percent > 0);
+    await page.close();
+  });
+
+  test("where no heartbeat is wanted reading is told at the end", async () => {
+    const { page, arrived, accepted, settled } = await open({ init: clock, attributes: 'data-weir-heartbeat="0"' });
+    await arrived("pageview");
+    await page.evaluate(() => later(60_000));
+    await page.waitForTimeout(1_500);
+    await settled(page);
+    assert.deepEqual(accepted("engagement"), []);
+    await page.evaluate(() => hide(true));
+    const [told] = await arrived("engagement");
+    assert.ok(told.engaged_ms >= 60_000);
     await page.close();
   });
 
@@ -207,28 +254,43 @@ describe("measures", { concurrency: 6 }, () => {
     }
   });
 
-  test("its start makes no long task of a processor that is four times slower", async () => {
-    // The processor's time, so that who else is at work here does not count, four times; a throttled
-    // browser waits by the clock. The best of three.
+  test("its start costs little more than that of any script, and makes no long task", async () => {
+    // The processor's time, so that who else is at work here does not count as much; a throttled
+    // browser waits by the clock. Beside it a script that does the least that one can: much of what a
+    // small script costs is the first look that anybody takes at the document.
+    const least = `window.address=document.currentScript.src;addEventListener("pagehide",()=>{});setTimeout(()=>{},0)`;
+    const scripts = { least: "/least.js", ours: `${proxy.url}/t.full.js` };
+    const sites = {};
+    for (const [name, src] of Object.entries(scripts)) {
+      sites[name] = await serve((path) => (path === "/least.js" ? least : `<!doctype html><title>x</title><script defer src="${src}"></script><p>text`));
+    }
     const own = await startBrowser();
-    const times = [];
+    const starts = { least: [], ours: [] };
+    const longest = [];
     try {
-      for (let n = 0; n < 3; n++) {
-        const site = await serve(`<!doctype html><title>x</title>${tag("", "t.full.js")}<p>text`);
-        const context = await own.newContext();
-        const page = await context.newPage();
-        await own.startTracing(page, { categories: ["devtools.timeline"] });
-        await page.goto(site.url);
-        const { traceEvents } = JSON.parse(String(await own.stopTracing()));
-        const { tdur } = traceEvents.find(({ name, args }) => name === "EvaluateScript" && args.data.url.startsWith(proxy.url));
-        times.push((4 * tdur) / 1_000);
-        await context.close();
+      for (let round = 0; round < 9; round++) {
+        for (const name of Object.keys(scripts)) {
+          const context = await own.newContext();
+          const page = await context.newPage();
+          await own.startTracing(page, { categories: ["devtools.timeline"] });
+          await page.goto(sites[name].url);
+          if (name === "ours") await watch(sites.ours).arrived("pageview", round + 1);
+          const { traceEvents } = JSON.parse(String(await own.stopTracing()));
+          const steps = traceEvents.filter(({ tdur, args }) => tdur && args.data?.url?.endsWith(scripts[name]));
+          starts[name].push(steps.find((step) => step.name === "EvaluateScript").tdur / 1_000);
+          if (name === "ours") longest.push(Math.max(...steps.map(({ tdur }) => tdur)) / 1_000);
+          await context.close();
+        }
       }
     } finally {
       await own.close();
     }
-    console.log(`t.full.js compiles and starts in ${Math.min(...times).toFixed(1)} ms of a processor four times slower`);
-    assert.ok(Math.min(...times) < 50, `${times}`);
+    const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
+    const [ours, floor, task] = [starts.ours, starts.least, longest].map(median);
+    const slow = (ms) => (4 * ms).toFixed(1);
+    console.log(`on a processor four times slower t.full.js compiles and starts in ${slow(ours)} ms, the least script in ${slow(floor)} ms; its longest task takes ${slow(task)} ms`);
+    assert.ok(ours < 3.5 * floor, `${ours} ms and ${floor} ms`);
+    assert.ok(4 * task < 50, `${longest}`);
   });
 
   test("a page out of the real back/forward cache is seen again, and read anew", async () => {

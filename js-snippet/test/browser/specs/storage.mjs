@@ -76,6 +76,24 @@ describe("storage", { concurrency: 6 }, () => {
     await context.close();
   });
 
+  test("an event follows the decision, or the visitor, that it was told under", async () => {
+    const { page, arrived, accepted, settled } = await open({ attributes: 'data-weir-consent="denied" data-weir-storage="local"' });
+    const results = await page.evaluate(async () => {
+      const told = (name) => new Promise((callback) => weir.track(name, { callback }));
+      const early = told("denied");
+      weir.consent("granted");
+      const before = told("before");
+      weir.reset();
+      return Promise.all([early, before, told("after")]);
+    });
+    assert.deepEqual(results, ["dropped", "sent", "sent"]);
+    await settled(page);
+    const [[before], [after]] = [await arrived("before"), await arrived("after")];
+    assert.ok(before.user_domain_id && before.user_domain_id !== after.user_domain_id);
+    assert.deepEqual(accepted("denied"), []);
+    await page.close();
+  });
+
   test("denied, what waited is dropped, and ids are forgotten", async () => {
     const { page, site, context } = await open({ attributes: 'data-weir-consent="unknown" data-weir-storage="local"' });
     const result = await page.evaluate(
@@ -187,7 +205,10 @@ describe("storage", { concurrency: 6 }, () => {
     await away;
     await failed;
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    const tries = () => proxy.attempted(site.url).length;
+    const before = tries();
     await page.goto("about:blank");
+    await eventually("the try of the page that is left", () => tries() > before);
     proxy.mend(site.url);
     const tabs = [await context.newPage(), await context.newPage()];
     await Promise.all(tabs.map((tab) => tab.goto(`${site.url}/later`)));
