@@ -43,7 +43,7 @@ mod surrogate;
 
 pub use agent::{Agent, AgentParser};
 pub use config::Config;
-pub use enrich::{Enriched, EnrichedEvent, Enricher, GeoOutcome, Outcomes, RecordContext, enrich};
+pub use enrich::{Enriched, EnrichedEvent, Enricher, RecordContext, enrich};
 pub use explain::{Finding, Question, explain};
 pub use geo::{Place, verify_geoip};
 pub use scrub::pseudonym::pseudonym;

@@ -96,7 +96,6 @@ fn id_and_day_stand_beside_the_document() {
     assert_eq!(enriched.id, "9f1b7a44-6a0b-4c1e-9f4e-2f3b7c1d5e60");
     assert_eq!(enriched.day, "2026.03.01");
     assert_eq!(enriched.key, "1c4f8a30-7d52-4b4c-8bb4-2a2f6c1e9d77");
-    assert_eq!(enriched.outcomes.geo, GeoOutcome::Hit);
 }
 
 #[test]
@@ -315,15 +314,10 @@ fn rules_and_look_ups_complete_events() {
         }],
         ..Config::default()
     };
-    let enriched = event(
+    let document = document(
         config,
         &json!({"event_type": "a", "props": {"plan": "pro"}}),
     );
-    assert_eq!(
-        (enriched.outcomes.lookups, enriched.outcomes.rules),
-        ((1, 0), (1, 0))
-    );
-    let document: Json = serde_json::from_slice(&enriched.value).unwrap();
     assert_eq!(document["revenue_amount"], 20.0);
     assert_eq!(document["revenue_currency"], "EUR");
 }

@@ -200,6 +200,49 @@ async fn good_and_bad_records_find_their_topics() {
 }
 
 #[tokio::test]
+async fn steps_are_timed_and_what_they_came_to_is_counted() {
+    let mut bench = Bench::new();
+    bench.create_topics().await;
+    let task = bench.start();
+    bench
+        .send("a", r#"{"event_type":"a","screen_width":"wide","user_domain_id":"v","event_timestamp":"2026-03-01T11:59:00Z"}"#)
+        .await;
+    bench
+        .send(
+            "a",
+            r#"{"event_type":"b","utm_source":"google","browser_user_agent":"curl/8.1"}"#,
+        )
+        .await;
+    bench.read("enriched-web-events", 2).await;
+    bench.stop(task).await;
+    let text = bench.runtime.metrics.text();
+    for (step, outcome, count) in [
+        ("consent", "open", 2),
+        ("clock", "client", 1),
+        ("clock", "received", 1),
+        ("repair", "misfit", 1),
+        ("repair", "fit", 1),
+        ("agent", "known", 1),
+        ("agent", "none", 1),
+        ("source", "direct", 1),
+        ("source", "known", 1),
+        ("bots", "program", 1),
+        ("bots", "person", 1),
+        ("duplicates", "again", 0),
+        ("privacy", "clean", 2),
+    ] {
+        let line =
+            format!("weir_enricher_steps_total{{step=\"{step}\",outcome=\"{outcome}\"}} {count}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+    // One record in 256 of a partition is timed, the first among them.
+    for step in ["read", "agent", "place", "source", "write"] {
+        let line = format!("weir_enricher_step_seconds_count{{step=\"{step}\"}} 1\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
+
+#[tokio::test]
 async fn order_of_a_key_is_kept_and_nothing_comes_twice_after_a_stop() {
     let mut bench = Bench::new();
     bench.create_topics().await;
