@@ -79,7 +79,13 @@ pub(crate) fn enrich(enricher: &Enricher, records: Vec<Delivered>) -> EnrichedBa
             }
             Ok(Enriched::Dropped) => batch.counts.dropped += 1,
             Ok(Enriched::Forgotten) => batch.counts.forgotten += 1,
-            Err(code) => batch.letters.push(letter(&delivered, code)),
+            Err(code) => {
+                let letter = letter(&delivered, code);
+                batch.letters.push(match trace.misfits.as_slice() {
+                    [] => letter,
+                    misfits => letter.with_cause(&misfits.join(", ")),
+                });
+            }
         }
     }
     batch

@@ -46,6 +46,10 @@ pub struct Config {
     pub lookups: Vec<Lookup>,
     /// Changes made by conditions, in order.
     pub rules: Vec<Rule>,
+    /// JSON Schemas by the type of event that they are for.
+    pub schemas: BTreeMap<String, PathBuf>,
+    /// What becomes of events that do not fit theirs.
+    pub schema_mode: SchemaMode,
     /// Time within which the same content under another id counts as a duplicate; zero: never.
     pub duplicate_window: Duration,
     /// What is kept of people.
@@ -71,6 +75,16 @@ pub enum Bots {
     Drop,
     /// They are flagged and go to a topic of their own, which no sink reads.
     Route,
+}
+
+/// What becomes of events that do not fit the schema of their type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SchemaMode {
+    /// They are kept, and `invalid_fields` names what does not fit.
+    #[default]
+    Tag,
+    /// They become dead letters.
+    DeadLetter,
 }
 
 /// A table that events are completed from.
@@ -203,6 +217,8 @@ impl Default for Config {
             rules_file: None,
             lookups: Vec::new(),
             rules: Vec::new(),
+            schemas: BTreeMap::new(),
+            schema_mode: SchemaMode::default(),
             duplicate_window: Duration::from_secs(3_600),
             privacy: Privacy::default(),
             max_event_age: Duration::from_secs(30 * 86_400),
@@ -257,6 +273,9 @@ impl Config {
             if let Err(error) = crate::rule::Rule::new(rule) {
                 problems.push(("enricher.rule", format!("{error:#}")));
             }
+        }
+        if let Err(error) = crate::schema::Schemas::open(self) {
+            problems.push(("enricher.schema", format!("{error:#}")));
         }
         if let Err(error) = crate::datacentre::Datacentres::new(&self.datacentre_as) {
             problems.push(("enricher.datacentre_as", format!("{error:#}")));

@@ -22,7 +22,7 @@ use crate::address;
 use crate::agent::hints::Hints;
 use crate::agent::{self, Agent, bot};
 use crate::clock::Clock;
-use crate::config::{Bots, Config, IpPolicy};
+use crate::config::{Bots, Config, IpPolicy, SchemaMode};
 use crate::consent::Gate;
 use crate::document::{Document, Value, read, repair, write};
 use crate::geo::{self, Outcome};
@@ -120,12 +120,19 @@ pub(crate) fn enrich_traced(
     trace.mark(clock.mark());
     let (id, day) = identify(&mut document, &clock, context.position, config);
     trace.end(Step::Clock);
+    let misfits = match was_enriched {
+        true => Vec::new(),
+        false => find_misfits(enricher, raw, &document, trace)?,
+    };
     repair::repair(&mut document);
     clock.apply(&mut document);
     trace.mark(match document.has(slot::INVALID_FIELDS) {
         true => Mark::RepairMisfit,
         false => Mark::RepairFit,
     });
+    for name in misfits {
+        document.add_invalid(name);
+    }
     trace.end(Step::Repair);
 
     let (hints, is_server);
@@ -243,6 +250,32 @@ fn find_tombstones(enricher: &Enricher, document: &Document<'_>) -> [Option<Tomb
         Value::Long(id) => forgotten.of(&id.to_string()),
         _ => None,
     })
+}
+
+/// The members that do not fit the schema of the event's type.
+fn find_misfits(
+    enricher: &Enricher,
+    raw: &[u8],
+    document: &Document<'_>,
+    trace: &mut Trace,
+) -> Result<Vec<String>, Code> {
+    let name = document.text(slot::EVENT_TYPE).unwrap_or_default();
+    let Some(misfits) = enricher.schemas.misfits(name, raw) else {
+        return Ok(Vec::new());
+    };
+    trace.end(Step::Schema);
+    if misfits.is_empty() {
+        trace.mark(Mark::SchemaValid);
+        return Ok(misfits);
+    }
+    trace.mark(Mark::SchemaInvalid);
+    match enricher.schemas.mode {
+        SchemaMode::Tag => Ok(misfits),
+        SchemaMode::DeadLetter => {
+            trace.misfits = misfits;
+            Err(Code::SchemaMismatch)
+        }
+    }
 }
 
 /// Whether a server sent the event for a visitor.

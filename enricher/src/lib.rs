@@ -6,7 +6,7 @@
 //! - [`config`] holds the settings
 //! - `stage` is the loop: poll, enrich, append, commit; `batch` and `delivery` are its parts
 //! - [`enrich()`] is all steps over one event, in their order:
-//!   `consent`, `clock`, [`agent`], `geo`, `source`, `duplicate`, `lookup`, `rule`,
+//!   `consent`, `clock`, `schema`, [`agent`], `geo`, `source`, `duplicate`, `lookup`, `rule`,
 //!   `scrub`, `address`
 //! - `datacentre` knows whose networks are machines'
 //! - `reload` takes tables anew when their files change
@@ -35,6 +35,7 @@ mod lookup;
 mod metrics;
 mod reload;
 mod rule;
+mod schema;
 mod scrub;
 mod slot;
 mod source;

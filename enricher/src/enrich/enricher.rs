@@ -15,6 +15,7 @@ use crate::geo::Databases;
 use crate::lookup::Lookup;
 use crate::reload::{File, Reload};
 use crate::rule::Rule;
+use crate::schema::Schemas;
 use crate::scrub::Scrub;
 use crate::scrub::pseudonym::Pseudonyms;
 use crate::slot::{self, Slot};
@@ -30,6 +31,7 @@ pub struct Enricher {
     /// The visitors whose data was deleted.
     pub(crate) forgotten: Arc<ArcSwap<Forgotten>>,
     pub(crate) datacentres: Datacentres,
+    pub(super) schemas: Schemas,
     pub(super) lookups: Vec<Lookup>,
     pub(super) rules: Vec<Rule>,
     pub(super) duplicates: Option<Duplicates>,
@@ -63,6 +65,7 @@ impl Enricher {
             own: own.transpose()?.map(Arc::new),
             forgotten: Arc::default(),
             datacentres: Datacentres::new(&config.datacentre_as)?,
+            schemas: Schemas::open(&config)?,
             lookups: lookups.collect::<anyhow::Result<_>>()?,
             rules: rules.collect::<anyhow::Result<_>>()?,
             duplicates: Duplicates::new(config.duplicate_window),
@@ -80,7 +83,7 @@ impl Enricher {
     pub(crate) fn files(&self) -> Vec<Arc<dyn Reload>> {
         let own = self.own.iter().map(|file| file.clone() as Arc<dyn Reload>);
         let lookups = self.lookups.iter().map(|lookup| lookup.file.clone() as _);
-        own.chain(lookups).collect()
+        own.chain(lookups).chain(self.schemas.files()).collect()
     }
 
     /// Takes out the members that settings leave out.

@@ -323,6 +323,45 @@ fn rules_and_look_ups_complete_events() {
 }
 
 #[test]
+fn events_that_do_not_fit_their_schema_are_tagged_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signup.json");
+    let schema = json!({"properties": {"props": {
+        "required": ["plan"], "additionalProperties": {"type": "string"}}}});
+    std::fs::write(&file, schema.to_string()).unwrap();
+    let config = |schema_mode| Config {
+        schemas: [("signup".to_owned(), file.clone())].into(),
+        schema_mode,
+        ..Config::default()
+    };
+    let bad = json!({"event_type": "signup", "screen_width": "wide", "props": {"a@b.example": 1}});
+    let tagged = document(config(SchemaMode::Tag), &bad);
+    assert_eq!(
+        tagged["invalid_fields"],
+        json!(["[redacted:email]", "props.plan", "screen_width"])
+    );
+    assert_eq!(
+        tagged["props"],
+        json!({"[redacted:email]": 1, "screen_width": "wide"})
+    );
+    let refused = |sent: &Json| run(config(SchemaMode::DeadLetter), sent.to_string().as_bytes());
+    assert_eq!(refused(&bad), Err(Code::SchemaMismatch));
+    for good in [
+        json!({"event_type": "signup", "props": {"plan": "pro"}}),
+        json!({"event_type": "other", "props": {"a": 1}}),
+    ] {
+        assert!(
+            matches!(refused(&good), Ok(Enriched::Document(_))),
+            "{good}"
+        );
+        assert_eq!(
+            document(config(SchemaMode::Tag), &good)["invalid_fields"],
+            Json::Null
+        );
+    }
+}
+
+#[test]
 fn pseudonyms_replace_ids_and_the_records_key() {
     let config = |key: &str| Config {
         privacy: Privacy {

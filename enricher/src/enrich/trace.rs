@@ -13,6 +13,8 @@ pub(crate) enum Step {
     Consent,
     /// The time, the id and the index day.
     Clock,
+    /// The JSON Schema of the event's type.
+    Schema,
     /// Types, and members that the table does not know.
     Repair,
     /// Agent and client hints.
@@ -35,10 +37,11 @@ pub(crate) enum Step {
 
 impl Step {
     /// Every step, in their order.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Read,
         Self::Consent,
         Self::Clock,
+        Self::Schema,
         Self::Repair,
         Self::Agent,
         Self::Place,
@@ -56,6 +59,7 @@ impl Step {
             Self::Read => "read",
             Self::Consent => "consent",
             Self::Clock => "clock",
+            Self::Schema => "schema",
             Self::Repair => "repair",
             Self::Agent => "agent",
             Self::Place => "place",
@@ -78,6 +82,8 @@ pub(crate) enum Mark {
     ClockClient,
     ClockCorrected,
     ClockReceived,
+    SchemaValid,
+    SchemaInvalid,
     RepairFit,
     RepairMisfit,
     AgentKnown,
@@ -101,13 +107,15 @@ pub(crate) enum Mark {
 
 impl Mark {
     /// Every mark, in their order.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::ConsentOpen,
         Self::ConsentAnonymized,
         Self::ConsentDropped,
         Self::ClockClient,
         Self::ClockCorrected,
         Self::ClockReceived,
+        Self::SchemaValid,
+        Self::SchemaInvalid,
         Self::RepairFit,
         Self::RepairMisfit,
         Self::AgentKnown,
@@ -138,6 +146,8 @@ impl Mark {
             Self::ClockClient => (Step::Clock, "client"),
             Self::ClockCorrected => (Step::Clock, "corrected"),
             Self::ClockReceived => (Step::Clock, "received"),
+            Self::SchemaValid => (Step::Schema, "valid"),
+            Self::SchemaInvalid => (Step::Schema, "invalid"),
             Self::RepairFit => (Step::Repair, "fit"),
             Self::RepairMisfit => (Step::Repair, "misfit"),
             Self::AgentKnown => (Step::Agent, "known"),
@@ -174,6 +184,8 @@ pub(crate) struct Trace {
     pub(crate) lookups: (u32, u32),
     /// Rules that changed the event, and that failed.
     pub(crate) rules: (u32, u32),
+    /// The members for which the event is refused.
+    pub(crate) misfits: Vec<String>,
     /// When the last step ended, where time is taken.
     lap_end: Option<Instant>,
     laps: Laps,

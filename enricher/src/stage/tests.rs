@@ -8,6 +8,7 @@ use stream::embedded::{Durability, EmbeddedLog, Options};
 use stream::{AppendError, Record, TopicInfo, TopicOutcome, TopicSpec};
 
 use super::*;
+use crate::config::SchemaMode;
 
 /// The embedded log with faults.
 struct Faulty {
@@ -63,6 +64,7 @@ impl Stream for Faulty {
 struct Bench {
     stream: Arc<Faulty>,
     runtime: Runtime,
+    config: Config,
     _folder: tempfile::TempDir,
 }
 
@@ -83,6 +85,10 @@ impl Bench {
                 max_bytes: AtomicUsize::new(usize::MAX),
             }),
             runtime: Runtime::default(),
+            config: Config {
+                max_batch_events: 10,
+                ..Config::default()
+            },
             _folder: folder,
         }
     }
@@ -101,10 +107,7 @@ impl Bench {
 
     fn start(&mut self) -> tokio::task::JoinHandle<anyhow::Result<()>> {
         self.runtime.shutdown = Shutdown::default();
-        let config = Config {
-            max_batch_events: 10,
-            ..Config::default()
-        };
+        let config = self.config.clone();
         tokio::spawn(run(config, self.stream.clone(), self.runtime.clone()))
     }
 
@@ -240,6 +243,27 @@ async fn steps_are_timed_and_what_they_came_to_is_counted() {
         let line = format!("weir_enricher_step_seconds_count{{step=\"{step}\"}} 1\n");
         assert!(text.contains(&line), "{line}{text}");
     }
+}
+
+#[tokio::test]
+async fn event_refused_by_its_schema_becomes_a_letter_that_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = folder.path().join("signup.json");
+    std::fs::write(&schema, r#"{"required":["site","user_domain_id"]}"#).unwrap();
+    let mut bench = Bench::new();
+    bench.config.schemas = [("signup".to_owned(), schema)].into();
+    bench.config.schema_mode = SchemaMode::DeadLetter;
+    bench.create_topics().await;
+    let task = bench.start();
+    bench.send("a", r#"{"event_type":"signup"}"#).await;
+    let dead = bench.read("dead-web-events", 1).await.remove(0);
+    let header = |name: &str| dead.header(name).map(|v| &**v);
+    let letter = DeadLetter::read(dead.value.clone(), header).unwrap();
+    assert_eq!(letter.code, Code::SchemaMismatch);
+    assert_eq!(letter.cause.as_deref(), Some("site, user_domain_id"));
+    bench.stop(task).await;
+    let line = "weir_enricher_steps_total{step=\"schema\",outcome=\"invalid\"} 1";
+    assert!(bench.runtime.metrics.text().contains(line));
 }
 
 #[tokio::test]

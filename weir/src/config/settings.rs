@@ -126,6 +126,8 @@ pub(crate) struct Enricher {
     pub(crate) server_libs: Vec<String>,
     pub(crate) rules_file: PathBuf,
     pub(crate) duplicate_window: Span,
+    pub(crate) schema_mode: String,
+    pub(crate) schema: BTreeMap<String, PathBuf>,
     pub(crate) lookup: BTreeMap<String, Lookup>,
     pub(crate) rule: Vec<Rule>,
 }

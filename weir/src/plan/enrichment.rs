@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use enricher::config::{Bots, Config, IpPolicy, Lookup, Privacy, PseudonymKey, QueryPolicy, Rule};
+use enricher::config::{
+    Bots, Config, IpPolicy, Lookup, Privacy, PseudonymKey, QueryPolicy, Rule, SchemaMode,
+};
 use event::Gpc;
 use event::redact::{Secret, Secrets};
 use jiff::{Timestamp, tz::TimeZone};
@@ -24,6 +26,11 @@ pub(super) fn config(
         ("route", Bots::Route),
     ];
     let bots = checks.choice("enricher.bots", &s.enricher.bots, &bots);
+    let modes = [
+        ("tag", SchemaMode::Tag),
+        ("dead_letter", SchemaMode::DeadLetter),
+    ];
+    let schema_mode = checks.choice("enricher.schema_mode", &s.enricher.schema_mode, &modes);
     let privacy = privacy(&s.privacy, gpc, checks);
     let lookup = |(name, lookup): (&String, &settings::Lookup)| Lookup {
         name: name.clone(),
@@ -47,6 +54,8 @@ pub(super) fn config(
         rules_file: Some(s.enricher.rules_file.clone()).filter(|file| !file.as_os_str().is_empty()),
         lookups: s.enricher.lookup.iter().map(lookup).collect(),
         rules: s.enricher.rule.iter().enumerate().map(rule).collect(),
+        schemas: s.enricher.schema.clone(),
+        schema_mode: schema_mode?,
         duplicate_window: s.enricher.duplicate_window.0,
         privacy: privacy?,
         max_event_age: s.max_event_age.0,
