@@ -37,6 +37,9 @@ pub struct Config {
     /// Autonomous systems whose addresses are machines' in data centres: numbers, or `builtin` for
     /// the table of this build.
     pub datacentre_as: Vec<String>,
+    /// Events of one visitor within a minute above which the rest are taken for a program's; zero:
+    /// never.
+    pub burst_per_minute: u32,
     /// How `lib` begins in events that a server sends for its visitors: agent and address are not
     /// looked at there.
     pub server_libs: Vec<String>,
@@ -213,6 +216,7 @@ impl Default for Config {
             bots: Bots::default(),
             bot_topic: "bot-web-events".into(),
             datacentre_as: vec!["builtin".into()],
+            burst_per_minute: 0,
             server_libs: Vec::new(),
             rules_file: None,
             lookups: Vec::new(),

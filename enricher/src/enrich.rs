@@ -174,6 +174,10 @@ pub(crate) fn enrich_traced(
             is_webdriver: hints.is_some_and(|hints| hints.is_webdriver),
             is_spam: found.is_spam,
             is_datacentre: is_datacentre(enricher, &document),
+            is_burst: enricher
+                .bursts
+                .as_ref()
+                .is_some_and(|bursts| bursts.is_over(&document, is_server, clock.received)),
             is_server,
         };
         set_email_domain(&mut document);

@@ -6,7 +6,7 @@
 //! - [`config`] holds the settings
 //! - `stage` is the loop: poll, enrich, append, commit; `batch` and `delivery` are its parts
 //! - [`enrich()`] is all steps over one event, in their order:
-//!   `consent`, `clock`, `schema`, [`agent`], `geo`, `source`, `duplicate`, `lookup`, `rule`,
+//!   `consent`, `clock`, `schema`, [`agent`], `geo`, `source`, `burst`, `duplicate`, `lookup`, `rule`,
 //!   `scrub`, `address`
 //! - `datacentre` knows whose networks are machines'
 //! - `reload` takes tables anew when their files change
@@ -18,6 +18,7 @@
 mod address;
 pub mod agent;
 mod batch;
+mod burst;
 mod clock;
 pub mod config;
 mod consent;

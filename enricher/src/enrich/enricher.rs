@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use event::Forgotten;
 
 use crate::agent::{AgentParser, Agents, WootheeParser};
+use crate::burst::Bursts;
 use crate::config::Config;
 use crate::datacentre::Datacentres;
 use crate::document::Document;
@@ -34,6 +35,7 @@ pub struct Enricher {
     pub(super) schemas: Schemas,
     pub(super) lookups: Vec<Lookup>,
     pub(super) rules: Vec<Rule>,
+    pub(super) bursts: Option<Bursts>,
     pub(super) duplicates: Option<Duplicates>,
     pub(crate) scrub: Scrub,
     pub(super) pseudonyms: Option<Pseudonyms>,
@@ -68,6 +70,7 @@ impl Enricher {
             schemas: Schemas::open(&config)?,
             lookups: lookups.collect::<anyhow::Result<_>>()?,
             rules: rules.collect::<anyhow::Result<_>>()?,
+            bursts: Bursts::new(config.burst_per_minute),
             duplicates: Duplicates::new(config.duplicate_window),
             scrub: Scrub::new(&config),
             pseudonyms: Pseudonyms::new(&config.privacy),

@@ -275,6 +275,26 @@ fn servers_that_send_for_visitors_are_no_bots() {
 }
 
 #[test]
+fn bursts_are_tagged() {
+    let enricher = Enricher::new(Config {
+        burst_per_minute: 2,
+        ..Config::default()
+    });
+    let enricher = enricher.unwrap();
+    let sent = r#"{"event_type":"a","user_domain_id":"v","received_at":"2026-03-01T11:59:00Z","browser_user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}"#;
+    let reasons = || match enrich_with(&enricher, sent.as_bytes()) {
+        Ok(Enriched::Document(event)) => {
+            let document: Json = serde_json::from_slice(&event.value).unwrap();
+            (document["is_bot"].clone(), document["bot_reasons"].clone())
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reasons(), (json!(false), Json::Null));
+    assert_eq!(reasons(), (json!(false), Json::Null));
+    assert_eq!(reasons(), (json!(true), json!(["burst"])));
+}
+
+#[test]
 fn data_centre_is_a_sign_and_no_verdict() {
     let sent = json!({"event_type": "a", "ip_address": "192.0.2.1"});
     let config = Config {

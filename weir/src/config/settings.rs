@@ -123,6 +123,7 @@ pub(crate) struct Enricher {
     pub(crate) drop_fields: Vec<String>,
     pub(crate) bots: String,
     pub(crate) datacentre_as: Vec<String>,
+    pub(crate) burst_per_minute: u32,
     pub(crate) server_libs: Vec<String>,
     pub(crate) rules_file: PathBuf,
     pub(crate) duplicate_window: Span,

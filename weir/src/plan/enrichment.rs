@@ -50,6 +50,7 @@ pub(super) fn config(
         drop_fields: s.enricher.drop_fields.clone(),
         bots: bots?,
         datacentre_as: s.enricher.datacentre_as.clone(),
+        burst_per_minute: s.enricher.burst_per_minute,
         server_libs: s.enricher.server_libs.clone(),
         rules_file: Some(s.enricher.rules_file.clone()).filter(|file| !file.as_os_str().is_empty()),
         lookups: s.enricher.lookup.iter().map(lookup).collect(),
