@@ -28,6 +28,8 @@ pub struct Config {
     pub geoip: Vec<PathBuf>,
     /// How often the files are looked at for a change.
     pub geoip_interval: Duration,
+    /// Patterns of user agents in the format of uap-core's `regexes.yaml`, asked before our own.
+    pub user_agent_regexes: Option<PathBuf>,
     /// Members left out of the documents: names of fields or of members of `props`.
     pub drop_fields: Vec<String>,
     /// What becomes of events that a program made.
@@ -212,6 +214,7 @@ impl Default for Config {
             forgotten_topic: "weir-forgotten-visitors".into(),
             geoip: Vec::new(),
             geoip_interval: Duration::from_secs(5),
+            user_agent_regexes: None,
             drop_fields: Vec::new(),
             bots: Bots::default(),
             bot_topic: "bot-web-events".into(),
@@ -267,6 +270,9 @@ impl Config {
             && let Err(error) = crate::reload::File::open(path, crate::source::own::Own::read)
         {
             problems.push(("enricher.rules_file", format!("{error:#}")));
+        }
+        if let Err(error) = crate::agent::Agents::open(self.user_agent_regexes.as_deref()) {
+            problems.push(("enricher.user_agent_regexes", format!("{error:#}")));
         }
         for lookup in &self.lookups {
             if let Err(error) = crate::lookup::Lookup::open(lookup) {

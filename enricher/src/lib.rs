@@ -43,7 +43,6 @@ mod source;
 mod stage;
 mod surrogate;
 
-pub use agent::{Agent, AgentParser};
 pub use config::Config;
 pub use enrich::{Enriched, EnrichedEvent, Enricher, RecordContext, enrich};
 pub use explain::{Finding, Question, explain};

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use event::Forgotten;
 
-use crate::agent::{AgentParser, Agents, WootheeParser};
+use crate::agent::Agents;
 use crate::burst::Bursts;
 use crate::config::Config;
 use crate::datacentre::Datacentres;
@@ -49,14 +49,6 @@ impl Enricher {
     /// # Errors
     /// When a file or a rule cannot be used; names the setting.
     pub fn new(config: Config) -> anyhow::Result<Self> {
-        Self::with_parser(config, Box::new(WootheeParser))
-    }
-
-    /// As [`Enricher::new`], with another parser of user agents.
-    ///
-    /// # Errors
-    /// As [`Enricher::new`].
-    pub fn with_parser(config: Config, parser: Box<dyn AgentParser>) -> anyhow::Result<Self> {
         let databases = Databases::open(&config.geoip)?;
         let (dropped_slots, dropped_props) = config.dropped();
         let own = config.rules_file.as_deref();
@@ -74,8 +66,8 @@ impl Enricher {
             duplicates: Duplicates::new(config.duplicate_window),
             scrub: Scrub::new(&config),
             pseudonyms: Pseudonyms::new(&config.privacy),
+            agents: Agents::open(config.user_agent_regexes.as_deref())?,
             config,
-            agents: Agents::new(parser),
             databases: Arc::new(ArcSwap::from_pointee(databases)),
             dropped_slots,
             dropped_props,
@@ -86,7 +78,11 @@ impl Enricher {
     pub(crate) fn files(&self) -> Vec<Arc<dyn Reload>> {
         let own = self.own.iter().map(|file| file.clone() as Arc<dyn Reload>);
         let lookups = self.lookups.iter().map(|lookup| lookup.file.clone() as _);
-        own.chain(lookups).chain(self.schemas.files()).collect()
+        let agents = self.agents.file();
+        own.chain(lookups)
+            .chain(self.schemas.files())
+            .chain(agents)
+            .collect()
     }
 
     /// Takes out the members that settings leave out.

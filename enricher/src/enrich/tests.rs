@@ -219,6 +219,22 @@ fn needed_fields_cannot_be_dropped() {
 }
 
 #[test]
+fn files_that_cannot_be_used_are_told_by_setting() {
+    let problems = Config {
+        schemas: [("signup".to_owned(), "none.json".into())].into(),
+        user_agent_regexes: Some("none.yaml".into()),
+        ..Config::default()
+    }
+    .problems();
+    let (keys, words): (Vec<_>, Vec<_>) = problems.into_iter().unzip();
+    assert_eq!(keys, ["enricher.user_agent_regexes", "enricher.schema"]);
+    assert!(
+        words[0].contains("none.yaml") && words[1].contains("none.json"),
+        "{words:?}"
+    );
+}
+
+#[test]
 fn bots_are_tagged_or_dropped() {
     let sent = json!({"event_type": "a", "browser_user_agent": "curl/8.10.1", "received_at": NOW});
     let tagged = document(Config::default(), &sent);

@@ -120,6 +120,7 @@ pub(crate) struct Topics {
 pub(crate) struct Enricher {
     pub(crate) group: String,
     pub(crate) geoip: Vec<PathBuf>,
+    pub(crate) user_agent_regexes: PathBuf,
     pub(crate) drop_fields: Vec<String>,
     pub(crate) bots: String,
     pub(crate) datacentre_as: Vec<String>,

@@ -1,5 +1,6 @@
 //! What the enricher takes.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use enricher::config::{
@@ -47,12 +48,13 @@ pub(super) fn config(
         bot_topic: s.topics.bots.clone(),
         forgotten_topic: s.topics.forgotten.clone(),
         geoip: s.enricher.geoip.clone(),
+        user_agent_regexes: file(&s.enricher.user_agent_regexes),
         drop_fields: s.enricher.drop_fields.clone(),
         bots: bots?,
         datacentre_as: s.enricher.datacentre_as.clone(),
         burst_per_minute: s.enricher.burst_per_minute,
         server_libs: s.enricher.server_libs.clone(),
-        rules_file: Some(s.enricher.rules_file.clone()).filter(|file| !file.as_os_str().is_empty()),
+        rules_file: file(&s.enricher.rules_file),
         lookups: s.enricher.lookup.iter().map(lookup).collect(),
         rules: s.enricher.rule.iter().enumerate().map(rule).collect(),
         schemas: s.enricher.schema.clone(),
@@ -67,6 +69,11 @@ pub(super) fn config(
         checks.0.push(format!("{key}: {words}"));
     }
     Some(config)
+}
+
+/// A file that is named at all.
+fn file(path: &Path) -> Option<PathBuf> {
+    (!path.as_os_str().is_empty()).then(|| path.to_owned())
 }
 
 fn rule((number, rule): (usize, &settings::Rule)) -> Rule {
