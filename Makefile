@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos chaos-gateway bench-gateway bench-enricher kill-tabs lint deploy-check ua-report fuzz
+.PHONY: help run test chaos chaos-gateway bench-gateway bench-enricher kill-tabs lint deploy-check ua-report fuzz bench-steps
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +28,9 @@ ua-report: ## print how often channels, agents and bots are right (needs Node 20
 
 bench-enricher: ## CPU time an event of the enricher, beside others (needs what test needs, taskset)
 	bench/enricher/run
+
+bench-steps: ## time of each step of the enrichment alone, by criterion
+	cargo bench --workspace --bench steps --locked
 
 fuzz: ## feed every reader of untrusted bytes with mutations for WEIR_FUZZ_SECONDS (60) each
 	cargo build --workspace --tests --locked
