@@ -10,7 +10,8 @@ use event::{Code, DeadLetter, Stage, time};
 use jiff::Timestamp;
 use stream::{Delivered, Header, Record};
 
-use crate::enrich::trace::{Laps, Mark, Trace};
+use crate::enrich::mark::Mark;
+use crate::enrich::trace::{Laps, Trace};
 use crate::enrich::{self, Enriched, EnrichedEvent, Enricher, RecordContext};
 use crate::metrics::Metrics;
 use crate::surrogate;

@@ -1,12 +1,14 @@
 //! One event from raw to enriched: every step in its order.
 //!
 //! - `enricher` holds what the steps need
-//! - `trace` is what the steps came to, and how long they took
+//! - `mark` is what a step can come to
+//! - `trace` notes what the steps came to, and how long they took
 //!
 //! Pure and total: the same record and tables give the same document, and no input makes it fail
 //! in any way but a [`Code`].
 
 mod enricher;
+pub(crate) mod mark;
 pub(crate) mod trace;
 
 use std::borrow::Cow;
@@ -31,9 +33,10 @@ use crate::lookup;
 use crate::rule;
 use crate::scrub::pseudonym::Pseudonyms;
 use crate::slot;
-use crate::source::{self, Category, tables::RULES_VERSION};
+use crate::source::{self, tables::RULES_VERSION};
 pub use enricher::Enricher;
-use trace::{Mark, Step, Trace};
+use mark::Mark;
+use trace::{Step, Trace};
 
 /// Where a record lies and when it was written.
 #[derive(Debug, Clone, Copy)]
@@ -170,7 +173,7 @@ pub(crate) fn enrich_traced(
             document.set(slot::DEVICE_IS_MOBILE, Value::Boolean(is_mobile));
         }
 
-        trace.mark(agent_mark(agent.as_deref()));
+        trace.mark(Mark::of_agent(agent.as_deref()));
         trace.end(Step::Agent);
 
         place = look_up(enricher, &document);
@@ -455,56 +458,6 @@ fn key(document: &Document<'_>, id: &str) -> String {
         .find_map(|slot| document.text(slot))
         .unwrap_or(id)
         .to_owned()
-}
-
-fn agent_mark(agent: Option<&Agent>) -> Mark {
-    match agent {
-        None => Mark::AgentNone,
-        Some(agent) if *agent == Agent::default() => Mark::AgentUnknown,
-        Some(_) => Mark::AgentKnown,
-    }
-}
-
-impl Outcome {
-    fn mark(&self) -> Mark {
-        match self {
-            Self::None => Mark::PlaceNone,
-            Self::Private => Mark::PlacePrivate,
-            Self::Miss => Mark::PlaceMiss,
-            Self::Hit(_) => Mark::PlaceHit,
-        }
-    }
-}
-
-impl Gate {
-    fn mark(self) -> Mark {
-        match self {
-            Self::Open => Mark::ConsentOpen,
-            Self::Anonymize => Mark::ConsentAnonymized,
-            Self::Drop => Mark::ConsentDropped,
-        }
-    }
-}
-
-impl Category {
-    fn mark(self) -> Mark {
-        match self {
-            Self::Direct => Mark::SourceDirect,
-            Self::Internal => Mark::SourceInternal,
-            Self::Unknown => Mark::SourceUnknown,
-            _ => Mark::SourceKnown,
-        }
-    }
-}
-
-impl Clock {
-    fn mark(&self) -> Mark {
-        match self.quality {
-            "client" => Mark::ClockClient,
-            "corrected" => Mark::ClockCorrected,
-            _ => Mark::ClockReceived,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::enrich::trace::{Laps, Mark, Step};
+use crate::enrich::mark::Mark;
+use crate::enrich::trace::{Laps, Step};
 
 /// The enricher's metrics.
 #[derive(Debug, Clone)]

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use event::redact::Counts as Redactions;
 
+use super::mark::Mark;
+
 /// A step of the enrichment, by which its time is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -69,104 +71,6 @@ impl Step {
             Self::Rules => "rules",
             Self::Privacy => "privacy",
             Self::Write => "write",
-        }
-    }
-}
-
-/// What a step came to: a closed set, for each is a series of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
-    ConsentOpen,
-    ConsentAnonymized,
-    ConsentDropped,
-    ClockClient,
-    ClockCorrected,
-    ClockReceived,
-    SchemaValid,
-    SchemaInvalid,
-    RepairFit,
-    RepairMisfit,
-    AgentKnown,
-    AgentUnknown,
-    AgentNone,
-    PlaceHit,
-    PlaceMiss,
-    PlacePrivate,
-    PlaceNone,
-    SourceKnown,
-    SourceUnknown,
-    SourceDirect,
-    SourceInternal,
-    BotsPerson,
-    BotsProgram,
-    DuplicatesFirst,
-    DuplicatesAgain,
-    PrivacyClean,
-    PrivacyRedacted,
-}
-
-impl Mark {
-    /// Every mark, in their order.
-    pub(crate) const ALL: [Self; 27] = [
-        Self::ConsentOpen,
-        Self::ConsentAnonymized,
-        Self::ConsentDropped,
-        Self::ClockClient,
-        Self::ClockCorrected,
-        Self::ClockReceived,
-        Self::SchemaValid,
-        Self::SchemaInvalid,
-        Self::RepairFit,
-        Self::RepairMisfit,
-        Self::AgentKnown,
-        Self::AgentUnknown,
-        Self::AgentNone,
-        Self::PlaceHit,
-        Self::PlaceMiss,
-        Self::PlacePrivate,
-        Self::PlaceNone,
-        Self::SourceKnown,
-        Self::SourceUnknown,
-        Self::SourceDirect,
-        Self::SourceInternal,
-        Self::BotsPerson,
-        Self::BotsProgram,
-        Self::DuplicatesFirst,
-        Self::DuplicatesAgain,
-        Self::PrivacyClean,
-        Self::PrivacyRedacted,
-    ];
-
-    /// The step, and the stable name of what it came to.
-    pub(crate) const fn labels(self) -> (Step, &'static str) {
-        match self {
-            Self::ConsentOpen => (Step::Consent, "open"),
-            Self::ConsentAnonymized => (Step::Consent, "anonymized"),
-            Self::ConsentDropped => (Step::Consent, "dropped"),
-            Self::ClockClient => (Step::Clock, "client"),
-            Self::ClockCorrected => (Step::Clock, "corrected"),
-            Self::ClockReceived => (Step::Clock, "received"),
-            Self::SchemaValid => (Step::Schema, "valid"),
-            Self::SchemaInvalid => (Step::Schema, "invalid"),
-            Self::RepairFit => (Step::Repair, "fit"),
-            Self::RepairMisfit => (Step::Repair, "misfit"),
-            Self::AgentKnown => (Step::Agent, "known"),
-            Self::AgentUnknown => (Step::Agent, "unknown"),
-            Self::AgentNone => (Step::Agent, "none"),
-            Self::PlaceHit => (Step::Place, "hit"),
-            Self::PlaceMiss => (Step::Place, "miss"),
-            Self::PlacePrivate => (Step::Place, "private"),
-            Self::PlaceNone => (Step::Place, "none"),
-            Self::SourceKnown => (Step::Source, "known"),
-            Self::SourceUnknown => (Step::Source, "unknown"),
-            Self::SourceDirect => (Step::Source, "direct"),
-            Self::SourceInternal => (Step::Source, "internal"),
-            Self::BotsPerson => (Step::Bots, "person"),
-            Self::BotsProgram => (Step::Bots, "program"),
-            Self::DuplicatesFirst => (Step::Duplicates, "first"),
-            Self::DuplicatesAgain => (Step::Duplicates, "again"),
-            Self::PrivacyClean => (Step::Privacy, "clean"),
-            Self::PrivacyRedacted => (Step::Privacy, "redacted"),
         }
     }
 }

@@ -1,3 +1,5 @@
+mod tables;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -8,7 +10,6 @@ use stream::embedded::{Durability, EmbeddedLog, Options};
 use stream::{AppendError, Record, TopicInfo, TopicOutcome, TopicSpec};
 
 use super::*;
-use crate::config::SchemaMode;
 
 /// The embedded log with faults.
 struct Faulty {
@@ -200,70 +201,6 @@ async fn good_and_bad_records_find_their_topics() {
     );
     assert!(text.contains("weir_dead_letters_total{stage=\"enricher\",code=\"not_an_object\"} 1"));
     assert!(text.contains("weir_enricher_geo_total{outcome=\"none\"} 2"));
-}
-
-#[tokio::test]
-async fn steps_are_timed_and_what_they_came_to_is_counted() {
-    let mut bench = Bench::new();
-    bench.create_topics().await;
-    let task = bench.start();
-    bench
-        .send("a", r#"{"event_type":"a","screen_width":"wide","user_domain_id":"v","event_timestamp":"2026-03-01T11:59:00Z"}"#)
-        .await;
-    bench
-        .send(
-            "a",
-            r#"{"event_type":"b","utm_source":"google","browser_user_agent":"curl/8.1"}"#,
-        )
-        .await;
-    bench.read("enriched-web-events", 2).await;
-    bench.stop(task).await;
-    let text = bench.runtime.metrics.text();
-    for (step, outcome, count) in [
-        ("consent", "open", 2),
-        ("clock", "client", 1),
-        ("clock", "received", 1),
-        ("repair", "misfit", 1),
-        ("repair", "fit", 1),
-        ("agent", "known", 1),
-        ("agent", "none", 1),
-        ("source", "direct", 1),
-        ("source", "known", 1),
-        ("bots", "program", 1),
-        ("bots", "person", 1),
-        ("duplicates", "again", 0),
-        ("privacy", "clean", 2),
-    ] {
-        let line =
-            format!("weir_enricher_steps_total{{step=\"{step}\",outcome=\"{outcome}\"}} {count}\n");
-        assert!(text.contains(&line), "{line}{text}");
-    }
-    // One record in 256 of a partition is timed, the first among them.
-    for step in ["read", "agent", "place", "source", "write"] {
-        let line = format!("weir_enricher_step_seconds_count{{step=\"{step}\"}} 1\n");
-        assert!(text.contains(&line), "{line}{text}");
-    }
-}
-
-#[tokio::test]
-async fn event_refused_by_its_schema_becomes_a_letter_that_says_why() {
-    let folder = tempfile::tempdir().unwrap();
-    let schema = folder.path().join("signup.json");
-    std::fs::write(&schema, r#"{"required":["site","user_domain_id"]}"#).unwrap();
-    let mut bench = Bench::new();
-    bench.config.schemas = [("signup".to_owned(), schema)].into();
-    bench.config.schema_mode = SchemaMode::DeadLetter;
-    bench.create_topics().await;
-    let task = bench.start();
-    bench.send("a", r#"{"event_type":"signup"}"#).await;
-    let dead = bench.read("dead-web-events", 1).await.remove(0);
-    let header = |name: &str| dead.header(name).map(|v| &**v);
-    let letter = DeadLetter::read(dead.value.clone(), header).unwrap();
-    assert_eq!(letter.code, Code::SchemaMismatch);
-    assert_eq!(letter.cause.as_deref(), Some("site, user_domain_id"));
-    bench.stop(task).await;
-    let line = "weir_enricher_steps_total{step=\"schema\",outcome=\"invalid\"} 1";
-    assert!(bench.runtime.metrics.text().contains(line));
 }
 
 #[tokio::test]
