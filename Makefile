@@ -7,7 +7,7 @@ help: ## list the targets
 run: ## start everything in one process, with fake visitors
 	cargo run --release -- up --demo
 
-test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Python 3.11)
+test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Python 3.11, strace)
 	tests/run
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
