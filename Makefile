@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos chaos-gateway soak bench-gateway bench-enricher bench-sink kill-tabs lint deploy-check ua-report fuzz
+.PHONY: help run test chaos chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -7,7 +7,7 @@ help: ## list the targets
 run: ## start everything in one process, with fake visitors
 	cargo run --release -- up --demo
 
-test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Python 3.11)
+test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Python 3.11, strace)
 	tests/run
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
@@ -31,6 +31,9 @@ ua-report: ## print how often channels, agents and bots are right (needs Node 20
 
 bench-enricher: ## CPU time an event of the enricher, beside others (needs what test needs, taskset)
 	bench/enricher/run
+
+bench-steps: ## time of each step of the enrichment alone, by criterion
+	cargo bench --workspace --bench steps --locked
 
 bench-sink: ## CPU time a document of the sink, beside others (WEIR_BENCH_ROUNDS, 3; needs what test needs)
 	bench/sink/run --rounds $${WEIR_BENCH_ROUNDS:-3}

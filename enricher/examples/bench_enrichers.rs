@@ -19,6 +19,9 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use serde_json::{Value, json};
 
+#[expect(dead_code, reason = "the events of the seed are needed elsewhere")]
+mod events;
+
 /// Time between two commits, as in the enricher.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -121,16 +124,11 @@ fn feed(brokers: &str, topic: &str, partitions: i32, events: usize) -> anyhow::R
     let producer = producer(brokers)?;
     for number in 0..events {
         let event = match number % 2 {
-            0 => of_seed(number),
-            _ => of_browser(number),
+            0 => of_seed(number).to_string(),
+            _ => events::browser(number),
         };
         let visitor = format!("visitor-{}", number % 5_000);
-        send(
-            &producer,
-            topic,
-            visitor.as_bytes(),
-            event.to_string().as_bytes(),
-        )?;
+        send(&producer, topic, visitor.as_bytes(), event.as_bytes())?;
         producer.poll(Duration::ZERO);
     }
     producer.flush(Duration::from_secs(60))?;
@@ -185,43 +183,5 @@ fn of_seed(number: usize) -> Value {
         "device_is_mobile": true,
         "user_custom_id": format!("someone{}@gmail.com", number % 5_000),
         "user_domain_id": id(number % 5_000),
-    })
-}
-
-/// What the snippet sends and the gateway adds to it.
-fn of_browser(number: usize) -> Value {
-    let now = jiff::Timestamp::now().to_string();
-    let source = SOURCES[number % SOURCES.len()];
-    json!({
-        "event_id": id(number),
-        "event_timestamp": now,
-        "event_type": "pageview",
-        "site": "shop",
-        "sent_at": now,
-        "received_at": now,
-        "lib": "weir.js/1",
-        "page_url": format!(
-            "https://shop.example/products/{}?utm_source={source}&utm_medium=cpc&utm_campaign=spring%20sale&gclid=abc{number}",
-            number % 500
-        ),
-        "page_title": "Garden chairs – Shop",
-        "page_language": "de",
-        "referer_url": format!("https://www.{source}.com/search?q=garden+chairs"),
-        "session_id": id(number % 5_000),
-        "page_view_id": id(number),
-        "screen_width": 1920,
-        "screen_height": 1080,
-        "consent": "granted",
-        "ip_address": address(number),
-        "ip_source": "connection",
-        "browser_user_agent": format!(
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36",
-            120 + number % 30
-        ),
-        "browser_language": "de-DE",
-        "hints": { "platform": "Windows", "platformVersion": "15.0.0", "mobile": false,
-            "brands": [{ "brand": "Google Chrome", "version": "140" }, { "brand": "Not=A?Brand", "version": "24" }] },
-        "user_domain_id": id(number % 5_000),
-        "props": { "sku": format!("A-{}", number % 500), "price": 49.9, "in_stock": true, "list": "spring" },
     })
 }

@@ -12,8 +12,11 @@
 use std::time::{Duration, Instant};
 
 use enricher::{Config, Enriched, Enricher, RecordContext, enrich};
-use serde_json::{Value, json};
+use serde_json::Value;
 use stream::{Position, TopicPartition};
+
+#[expect(dead_code, reason = "browsers' events are needed elsewhere")]
+mod events;
 
 const EVENTS: usize = 5_000;
 const ROUNDS: usize = 15;
@@ -21,12 +24,11 @@ const ROUNDS: usize = 15;
 /// Events of a turn: about two milliseconds, less than what a busy machine lets run undisturbed.
 const TURN: usize = 250;
 
-/// Agents that differ in their versions: browsers freeze theirs, so a site sees a few hundred.
-const AGENTS: usize = 300;
-
 fn main() -> anyhow::Result<()> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
-    let events: Vec<String> = (0..EVENTS).map(|number| event(number, now_ms)).collect();
+    let events: Vec<String> = (0..EVENTS)
+        .map(|number| events::seed(number, now_ms))
+        .collect();
     let bytes: usize = events.iter().map(String::len).sum();
     let enricher = Enricher::new(Config::default())?;
     let position = Position {
@@ -60,8 +62,7 @@ fn main() -> anyhow::Result<()> {
     ours(&events);
     let (mut own, mut plain) = (Vec::new(), Vec::new());
     let is_alone = std::env::args().nth(1).as_deref() == Some("alone");
-    // A profiler is slow.
-    for _ in 0..if is_alone { ROUNDS / 5 } else { ROUNDS } {
+    for _ in 0..ROUNDS {
         for turn in events.chunks(TURN) {
             own.push(ours(turn));
             plain.push(if is_alone { own[0] } else { naive(turn) });
@@ -93,65 +94,4 @@ fn report(name: &str, turns: &mut [Duration]) -> f64 {
     );
     println!("{name}: {median:.2} us an event (lowest {low:.2}, nine in ten below {high:.2})");
     median
-}
-
-/// An event with its members in the seed's order.
-fn event(number: usize, now_ms: i64) -> String {
-    let sources = ["google", "bing", "facebook", "instagram", "mailchimp"];
-    let mediums = ["organic", "cpc", "social", "affiliate"];
-    let source = sources[number % sources.len()];
-    let at = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    let text = |name: &str| format!("{name}-{number:08}-4b4c-8bb4-2a2f6c1e9d77");
-    let agent = number % AGENTS;
-    let members = [
-        ("event_id", json!(text("id"))),
-        (
-            "event_timestamp",
-            json!(at.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()),
-        ),
-        ("event_type", json!("pageview")),
-        ("page_url", json!("http://www.dummywebsite.com/product_a")),
-        ("page_url_path", json!("/product_a")),
-        ("referer_url", json!(format!("www.{source}.com"))),
-        ("referer_url_scheme", json!("http")),
-        ("referer_url_port", json!("80")),
-        ("referer_medium", json!("internal")),
-        ("utm_medium", json!(mediums[number % 4])),
-        ("utm_source", json!(source)),
-        ("utm_content", json!("ad_2")),
-        ("utm_campaign", json!("campaign_1")),
-        ("click_id", json!(text("click"))),
-        ("geo_latitude", json!("54.77937")),
-        ("geo_longitude", json!("11.86743")),
-        ("geo_country", json!("DK")),
-        ("geo_timezone", json!("Europe/Copenhagen")),
-        ("geo_region_name", json!("Nykøbing Falster")),
-        (
-            "ip_address",
-            json!(format!("198.18.{}.{}", number / 256 % 256, number % 256)),
-        ),
-        ("browser_name", json!("Chrome")),
-        (
-            "browser_user_agent",
-            json!(format!(
-                "Mozilla/5.0 (Linux; Android 4.2.2) AppleWebKit/536.1 (KHTML, like Gecko) Chrome/41.0.{agent}.0 Safari/536.1"
-            )),
-        ),
-        ("browser_language", json!("ms_MY")),
-        ("os", json!("Android 5.0")),
-        ("os_name", json!("Android")),
-        ("os_timezone", json!("Europe/Copenhagen")),
-        ("device_type", json!("Mobile")),
-        ("device_is_mobile", json!(true)),
-        (
-            "user_custom_id",
-            json!(format!("someone{number}@gmail.com")),
-        ),
-        ("user_domain_id", json!(text("user"))),
-    ];
-    let members: Vec<String> = members
-        .iter()
-        .map(|(name, value)| format!("\"{name}\": {value}"))
-        .collect();
-    format!("{{{}}}", members.join(", "))
 }

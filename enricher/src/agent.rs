@@ -3,6 +3,7 @@
 //! - `browser` names the browser: own tokens before woothee
 //! - `system` reads the operating system
 //! - `device` tells the kind of device, its maker and model
+//! - `regexes` reads patterns that the user supplies
 //! - `hints` are what browsers say beside the agent, and what only they can know
 //! - `bot` tells programs from people
 
@@ -10,16 +11,22 @@ pub(crate) mod bot;
 mod browser;
 mod device;
 pub(crate) mod hints;
+mod regexes;
 mod system;
 
+use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use quick_cache::sync::Cache;
 
 use crate::document::{Document, Value};
+use crate::reload::{File, Reload};
 use crate::slot;
 pub use bot::{Bot, is_listed};
+use regexes::RegexParser;
 use system::System;
 
 /// Agents kept parsed. Browsers freeze their agents, so a busy site sees a few thousand; at about
@@ -38,7 +45,7 @@ pub struct Agent {
     /// Version of the browser.
     pub browser_version: Option<String>,
     /// Family of the operating system, such as Android.
-    pub os_name: Option<&'static str>,
+    pub os_name: Option<Cow<'static, str>>,
     /// Operating system with version where the agent tells it honestly, such as "Android 14".
     pub os: Option<String>,
     /// Version of the operating system.
@@ -46,7 +53,7 @@ pub struct Agent {
     /// Computer, Mobile, Tablet, TV, Console or XR.
     pub device_type: Option<&'static str>,
     /// Maker of the device.
-    pub device_brand: Option<&'static str>,
+    pub device_brand: Option<Cow<'static, str>>,
     /// Model of the device.
     pub device_model: Option<String>,
     /// The program, where it is one.
@@ -76,35 +83,74 @@ impl AgentParser for WootheeParser {
         Agent {
             browser_name: name,
             browser_version: version,
-            os_name: system.family,
+            os_name: system.family.map(Cow::Borrowed),
             os: system.label(),
             os_version: system.version,
             device_type: device::kind(agent),
-            device_brand,
+            device_brand: device_brand.map(Cow::Borrowed),
             device_model,
             bot,
         }
     }
 }
 
+/// What parses the agents.
+#[derive(Debug)]
+pub(crate) enum Agents {
+    /// Our own parser.
+    Own(Cached),
+    /// The patterns of a file, which is looked at for changes, before it.
+    File(Arc<File<Cached>>),
+}
+
+impl Agents {
+    /// Our own parser, with the patterns of a `regexes.yaml` before it where there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be used; names the setting.
+    pub(crate) fn open(regexes: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = regexes else {
+            return Ok(Self::Own(Cached::new(Box::new(WootheeParser))));
+        };
+        let read = |text: &str| Ok(Cached::new(Box::new(RegexParser::read(text)?)));
+        let file = File::open(path, read).context("[enricher] user_agent_regexes")?;
+        Ok(Self::File(Arc::new(file)))
+    }
+
+    /// The file, to be looked at for changes.
+    pub(crate) fn file(&self) -> Option<Arc<dyn Reload>> {
+        match self {
+            Self::Own(_) => None,
+            Self::File(file) => Some(file.clone()),
+        }
+    }
+
+    /// What an agent says.
+    pub(crate) fn parse(&self, agent: &str) -> Arc<Agent> {
+        match self {
+            Self::Own(cached) => cached.parse(agent),
+            Self::File(file) => file.load().parse(agent),
+        }
+    }
+}
+
 /// A parser behind a bounded cache by agent.
 #[derive(Debug)]
-pub(crate) struct Agents {
+pub(crate) struct Cached {
     parser: Box<dyn AgentParser>,
     cache: Cache<Box<str>, Arc<Agent>>,
 }
 
-impl Agents {
+impl Cached {
     /// Wraps a parser.
-    pub(crate) fn new(parser: Box<dyn AgentParser>) -> Self {
+    fn new(parser: Box<dyn AgentParser>) -> Self {
         Self {
             parser,
             cache: Cache::new(MAX_CACHED),
         }
     }
 
-    /// What an agent says.
-    pub(crate) fn parse(&self, agent: &str) -> Arc<Agent> {
+    fn parse(&self, agent: &str) -> Arc<Agent> {
         let mut end = agent.len().min(MAX_AGENT_BYTES);
         while !agent.is_char_boundary(end) {
             end -= 1;
@@ -126,14 +172,14 @@ pub(crate) fn apply<'a>(document: &mut Document<'a>, agent: &'a Agent) {
         document.set_text(slot::BROWSER_VERSION, version);
         document.set_known(slot::BROWSER_MAJOR, version.split('.').next());
     }
-    document.set_known(slot::OS_NAME, agent.os_name);
+    document.set_known(slot::OS_NAME, agent.os_name.as_deref());
     document.set_known(slot::OS, agent.os.as_deref());
     document.set_known(slot::OS_VERSION, agent.os_version.as_deref());
     document.set_known(slot::DEVICE_TYPE, agent.device_type);
     if let Some(kind) = agent.device_type {
         document.set(slot::DEVICE_IS_MOBILE, Value::Boolean(kind == "Mobile"));
     }
-    document.set_known(slot::DEVICE_BRAND, agent.device_brand);
+    document.set_known(slot::DEVICE_BRAND, agent.device_brand.as_deref());
     document.set_known(slot::DEVICE_MODEL, agent.device_model.as_deref());
 }
 

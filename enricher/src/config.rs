@@ -28,6 +28,8 @@ pub struct Config {
     pub geoip: Vec<PathBuf>,
     /// How often the files are looked at for a change.
     pub geoip_interval: Duration,
+    /// Patterns of user agents in the format of uap-core's `regexes.yaml`, asked before our own.
+    pub user_agent_regexes: Option<PathBuf>,
     /// Members left out of the documents: names of fields or of members of `props`.
     pub drop_fields: Vec<String>,
     /// What becomes of events that a program made.
@@ -37,6 +39,9 @@ pub struct Config {
     /// Autonomous systems whose addresses are machines' in data centres: numbers, or `builtin` for
     /// the table of this build.
     pub datacentre_as: Vec<String>,
+    /// Events of one visitor within a minute above which the rest are taken for a program's; zero:
+    /// never.
+    pub burst_per_minute: u32,
     /// How `lib` begins in events that a server sends for its visitors: agent and address are not
     /// looked at there.
     pub server_libs: Vec<String>,
@@ -46,6 +51,10 @@ pub struct Config {
     pub lookups: Vec<Lookup>,
     /// Changes made by conditions, in order.
     pub rules: Vec<Rule>,
+    /// JSON Schemas by the type of event that they are for.
+    pub schemas: BTreeMap<String, PathBuf>,
+    /// What becomes of events that do not fit theirs.
+    pub schema_mode: SchemaMode,
     /// Time within which the same content under another id counts as a duplicate; zero: never.
     pub duplicate_window: Duration,
     /// What is kept of people.
@@ -71,6 +80,16 @@ pub enum Bots {
     Drop,
     /// They are flagged and go to a topic of their own, which no sink reads.
     Route,
+}
+
+/// What becomes of events that do not fit the schema of their type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SchemaMode {
+    /// They are kept, and `invalid_fields` names what does not fit.
+    #[default]
+    Tag,
+    /// They become dead letters.
+    DeadLetter,
 }
 
 /// A table that events are completed from.
@@ -195,14 +214,18 @@ impl Default for Config {
             forgotten_topic: "weir-forgotten-visitors".into(),
             geoip: Vec::new(),
             geoip_interval: Duration::from_secs(5),
+            user_agent_regexes: None,
             drop_fields: Vec::new(),
             bots: Bots::default(),
             bot_topic: "bot-web-events".into(),
             datacentre_as: vec!["builtin".into()],
+            burst_per_minute: 0,
             server_libs: Vec::new(),
             rules_file: None,
             lookups: Vec::new(),
             rules: Vec::new(),
+            schemas: BTreeMap::new(),
+            schema_mode: SchemaMode::default(),
             duplicate_window: Duration::from_secs(3_600),
             privacy: Privacy::default(),
             max_event_age: Duration::from_secs(30 * 86_400),
@@ -248,6 +271,9 @@ impl Config {
         {
             problems.push(("enricher.rules_file", format!("{error:#}")));
         }
+        if let Err(error) = crate::agent::Agents::open(self.user_agent_regexes.as_deref()) {
+            problems.push(("enricher.user_agent_regexes", format!("{error:#}")));
+        }
         for lookup in &self.lookups {
             if let Err(error) = crate::lookup::Lookup::open(lookup) {
                 problems.push(("enricher.lookup", format!("{error:#}")));
@@ -257,6 +283,9 @@ impl Config {
             if let Err(error) = crate::rule::Rule::new(rule) {
                 problems.push(("enricher.rule", format!("{error:#}")));
             }
+        }
+        if let Err(error) = crate::schema::Schemas::open(self) {
+            problems.push(("enricher.schema", format!("{error:#}")));
         }
         if let Err(error) = crate::datacentre::Datacentres::new(&self.datacentre_as) {
             problems.push(("enricher.datacentre_as", format!("{error:#}")));

@@ -182,13 +182,14 @@ impl<'a> Document<'a> {
     }
 
     /// Notes that a member's value did not fit.
-    pub(crate) fn add_invalid(&mut self, name: &'a str) {
+    pub(crate) fn add_invalid(&mut self, name: impl Into<Cow<'a, str>>) {
+        let name = name.into();
         let mut invalid = match self.take(slot::INVALID_FIELDS) {
             Value::List(invalid) => invalid,
             _ => Vec::new(),
         };
-        if let Err(place) = invalid.binary_search_by(|known| (**known).cmp(name)) {
-            invalid.insert(place, name.into());
+        if let Err(place) = invalid.binary_search(&name) {
+            invalid.insert(place, name);
         }
         self.set(slot::INVALID_FIELDS, Value::List(invalid));
     }

@@ -1,37 +1,42 @@
 //! One event from raw to enriched: every step in its order.
 //!
+//! - `enricher` holds what the steps need
+//! - `mark` is what a step can come to
+//! - `trace` notes what the steps came to, and how long they took
+//!
 //! Pure and total: the same record and tables give the same document, and no input makes it fail
 //! in any way but a [`Code`].
 
+mod enricher;
+pub(crate) mod mark;
+pub(crate) mod trace;
+
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use event::forgotten::Tombstone;
-use event::redact::{self, Counts as Redactions};
-use event::{Code, Forgotten, index, limits};
+use event::redact;
+use event::{Code, index, limits};
 use jiff::Timestamp;
 use stream::Position;
 
 use crate::address;
 use crate::agent::hints::Hints;
-use crate::agent::{self, Agent, AgentParser, Agents, WootheeParser, bot};
+use crate::agent::{self, Agent, bot};
 use crate::clock::Clock;
-use crate::config::{Bots, Config, IpPolicy};
+use crate::config::{Bots, Config, IpPolicy, SchemaMode};
 use crate::consent::Gate;
-use crate::datacentre::Datacentres;
 use crate::document::{Document, Value, read, repair, write};
-use crate::duplicate::Duplicates;
-use crate::geo::{self, Databases, Outcome};
-use crate::lookup::{self, Lookup};
-use crate::reload::{File, Reload};
-use crate::rule::{self, Rule};
-use crate::scrub::Scrub;
+use crate::geo::{self, Outcome};
+use crate::lookup;
+use crate::rule;
 use crate::scrub::pseudonym::Pseudonyms;
-use crate::slot::{self, Slot};
-use crate::source::own::Own;
+use crate::slot;
 use crate::source::{self, tables::RULES_VERSION};
+pub use enricher::Enricher;
+use mark::Mark;
+use trace::{Step, Trace};
 
 /// Where a record lies and when it was written.
 #[derive(Debug, Clone, Copy)]
@@ -70,110 +75,6 @@ pub struct EnrichedEvent {
     pub key: String,
     /// Whether the raw record's key is an id that was replaced, so that it may not be used.
     pub replaces_key: bool,
-    /// What came of the steps, for the metrics.
-    pub outcomes: Outcomes,
-}
-
-/// What came of the steps of one event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcomes {
-    /// Of the GeoIP look-up.
-    pub geo: GeoOutcome,
-    /// What was taken out of texts, by kind.
-    pub redactions: Redactions,
-    /// Look-ups in the user's tables that found a row, and that found none.
-    pub lookups: (u32, u32),
-    /// Rules that changed the event, and that failed.
-    pub rules: (u32, u32),
-}
-
-/// What came of a GeoIP look-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GeoOutcome {
-    /// The event has no address, or was looked up before.
-    None,
-    /// The address can have no place.
-    Private,
-    /// No file knows the address.
-    Miss,
-    /// A place.
-    Hit,
-}
-
-/// Everything that the steps need: settings, parser, GeoIP files. Shared by all threads.
-#[derive(Debug)]
-pub struct Enricher {
-    pub(crate) config: Config,
-    pub(crate) agents: Agents,
-    pub(crate) databases: Arc<ArcSwap<Databases>>,
-    pub(crate) own: Option<Arc<File<Own>>>,
-    /// The visitors whose data was deleted.
-    pub(crate) forgotten: Arc<ArcSwap<Forgotten>>,
-    pub(crate) datacentres: Datacentres,
-    lookups: Vec<Lookup>,
-    rules: Vec<Rule>,
-    duplicates: Option<Duplicates>,
-    pub(crate) scrub: Scrub,
-    pseudonyms: Option<Pseudonyms>,
-    dropped_slots: Vec<Slot>,
-    dropped_props: Vec<String>,
-}
-
-impl Enricher {
-    /// Opens the files that the settings name and makes the tables.
-    ///
-    /// # Errors
-    /// When a file or a rule cannot be used; names the setting.
-    pub fn new(config: Config) -> anyhow::Result<Self> {
-        Self::with_parser(config, Box::new(WootheeParser))
-    }
-
-    /// As [`Enricher::new`], with another parser of user agents.
-    ///
-    /// # Errors
-    /// As [`Enricher::new`].
-    pub fn with_parser(config: Config, parser: Box<dyn AgentParser>) -> anyhow::Result<Self> {
-        let databases = Databases::open(&config.geoip)?;
-        let (dropped_slots, dropped_props) = config.dropped();
-        let own = config.rules_file.as_deref();
-        let own = own.map(|path| File::open(path, Own::read).context("[enricher] rules_file"));
-        let lookups = config.lookups.iter().map(Lookup::open);
-        let rules = config.rules.iter().map(Rule::new);
-        Ok(Self {
-            own: own.transpose()?.map(Arc::new),
-            forgotten: Arc::default(),
-            datacentres: Datacentres::new(&config.datacentre_as)?,
-            lookups: lookups.collect::<anyhow::Result<_>>()?,
-            rules: rules.collect::<anyhow::Result<_>>()?,
-            duplicates: Duplicates::new(config.duplicate_window),
-            scrub: Scrub::new(&config),
-            pseudonyms: Pseudonyms::new(&config.privacy),
-            config,
-            agents: Agents::new(parser),
-            databases: Arc::new(ArcSwap::from_pointee(databases)),
-            dropped_slots,
-            dropped_props,
-        })
-    }
-
-    /// The tables in files that are looked at for changes.
-    pub(crate) fn files(&self) -> Vec<Arc<dyn Reload>> {
-        let own = self.own.iter().map(|file| file.clone() as Arc<dyn Reload>);
-        let lookups = self.lookups.iter().map(|lookup| lookup.file.clone() as _);
-        own.chain(lookups).collect()
-    }
-
-    fn drop_fields(&self, document: &mut Document<'_>) {
-        for slot in &self.dropped_slots {
-            document.clear(*slot);
-            if *slot == slot::PROPS {
-                document.props.clear();
-            }
-        }
-        for name in &self.dropped_props {
-            document.props.remove(name);
-        }
-    }
 }
 
 /// Enriches the value of one raw record.
@@ -185,21 +86,50 @@ pub fn enrich(
     raw: &[u8],
     context: RecordContext<'_>,
 ) -> Result<Enriched, Code> {
+    enrich_traced(enricher, raw, context, &mut Trace::default())
+}
+
+/// As [`enrich`], and tells how long each step took, in their order: zero where it did not run.
+pub fn enrich_timed(
+    enricher: &Enricher,
+    raw: &[u8],
+    context: RecordContext<'_>,
+) -> (Result<Enriched, Code>, Vec<(&'static str, Duration)>) {
+    let mut trace = Trace::timed();
+    let enriched = enrich_traced(enricher, raw, context, &mut trace);
+    let laps = trace.laps().into_iter().flatten();
+    let laps = laps.map(|nanoseconds| Duration::from_nanos(u64::from(*nanoseconds)));
+    (
+        enriched,
+        Step::ALL.map(Step::name).into_iter().zip(laps).collect(),
+    )
+}
+
+/// As [`enrich`], and notes what the steps came to.
+pub(crate) fn enrich_traced(
+    enricher: &Enricher,
+    raw: &[u8],
+    context: RecordContext<'_>,
+    trace: &mut Trace,
+) -> Result<Enriched, Code> {
     let config = &enricher.config;
     // What the document borrows from stands before it.
     let (agent, place, page, referrer);
     let mut document = read::document(raw)?;
     check_type(&document)?;
     let was_enriched = document.has(slot::WEIR_VERSION);
+    trace.end(Step::Read);
 
     // Before the gate takes ids away.
     let tombstones = find_tombstones(enricher, &document);
     let gate = Gate::read(&document, &config.privacy);
+    trace.mark(gate.mark());
     if gate == Gate::Drop {
         return Ok(Enriched::Dropped);
     }
     let possible = enricher.scrub.possible(raw, &document);
     gate.apply(&mut document);
+    trace.end(Step::Consent);
 
     let clock = Clock::read(&mut document, record_time(context));
     let blocks = |tombstone: Tombstone| tombstone.blocks(clock.event, clock.received);
@@ -207,14 +137,27 @@ pub fn enrich(
         return Ok(Enriched::Forgotten);
     }
     clock.check_age(config.max_event_age)?;
+    trace.mark(clock.mark());
     let (id, day) = identify(&mut document, &clock, context.position, config);
+    trace.end(Step::Clock);
+    let misfits = match was_enriched {
+        true => Vec::new(),
+        false => find_misfits(enricher, raw, &document, trace)?,
+    };
     repair::repair(&mut document);
     clock.apply(&mut document);
+    trace.mark(match document.has(slot::INVALID_FIELDS) {
+        true => Mark::RepairMisfit,
+        false => Mark::RepairFit,
+    });
+    for name in misfits {
+        document.add_invalid(name);
+    }
+    trace.end(Step::Repair);
 
     let (hints, is_server);
     let is_bot = if was_enriched {
         // What the steps read may be cut since; what they found stands.
-        place = Outcome::None;
         *document.value(slot::IS_BOT) == Value::Boolean(true)
     } else {
         hints = Hints::read(&document);
@@ -230,50 +173,73 @@ pub fn enrich(
             document.set(slot::DEVICE_IS_MOBILE, Value::Boolean(is_mobile));
         }
 
+        trace.mark(Mark::of_agent(agent.as_deref()));
+        trace.end(Step::Agent);
+
         place = look_up(enricher, &document);
         geo::apply(&mut document, &place, gate == Gate::Anonymize);
+        trace.mark(place.mark());
+        trace.end(Step::Place);
 
         page = document.kept_text(slot::PAGE_URL);
         referrer = document.kept_text(slot::REFERER_URL);
         let own = enricher.own.as_ref().map(|file| file.load());
         let own = own.as_ref().map(|own| &***own);
-        let is_spam = source::apply(&mut document, page.as_deref(), referrer.as_deref(), own);
+        let found = source::apply(&mut document, page.as_deref(), referrer.as_deref(), own);
+        trace.mark(found.category.mark());
+        trace.end(Step::Source);
 
         let bot = agent.as_deref().and_then(|agent| agent.bot.as_ref());
         let signs = bot::Signs {
             is_webdriver: hints.is_some_and(|hints| hints.is_webdriver),
-            is_spam,
+            is_spam: found.is_spam,
             is_datacentre: is_datacentre(enricher, &document),
+            is_burst: enricher
+                .bursts
+                .as_ref()
+                .is_some_and(|bursts| bursts.is_over(&document, is_server, clock.received)),
             is_server,
         };
         set_email_domain(&mut document);
-        bot::apply(&mut document, bot, signs)
+        let is_bot = bot::apply(&mut document, bot, signs);
+        trace.mark(if is_bot {
+            Mark::BotsProgram
+        } else {
+            Mark::BotsPerson
+        });
+        trace.end(Step::Bots);
+        is_bot
     };
     if is_bot && config.bots == Bots::Drop {
         return Ok(Enriched::Dropped);
     }
 
-    let mut outcomes = Outcomes {
-        geo: GeoOutcome::of(&place),
-        redactions: Redactions::default(),
-        lookups: (0, 0),
-        rules: (0, 0),
-    };
     // These were done to an event that was enriched before.
     if !was_enriched {
         if let Some(duplicates) = &enricher.duplicates {
             duplicates.apply(&mut document, &id, clock.received);
+            trace.mark(match document.has(slot::IS_DUPLICATE) {
+                true => Mark::DuplicatesAgain,
+                false => Mark::DuplicatesFirst,
+            });
+            trace.end(Step::Duplicates);
         }
-        complete(enricher, &mut document, &mut outcomes);
-        if apply_rules(enricher, &mut document, &mut outcomes) == rule::Outcome::Dropped {
+        complete(enricher, &mut document, trace);
+        if apply_rules(enricher, &mut document, trace) == rule::Outcome::Dropped {
             return Ok(Enriched::Dropped);
         }
         if let Some(pseudonyms) = &enricher.pseudonyms {
             pseudonyms.apply(&mut document);
         }
+        trace.end(Step::Rules);
     }
-    outcomes.redactions = enricher.scrub.apply(&mut document, possible, was_enriched);
+    trace.redactions = enricher.scrub.apply(&mut document, possible, was_enriched);
     keep_address(&mut document, config.privacy.ip, gate);
+    trace.mark(match trace.redactions.iter().any(|count| *count > 0) {
+        true => Mark::PrivacyRedacted,
+        false => Mark::PrivacyClean,
+    });
+    trace.end(Step::Privacy);
     document.set(slot::ENRICHED_AT, Value::Time(at(context.now_ms)));
     document.set_text(slot::WEIR_VERSION, env!("CARGO_PKG_VERSION"));
     document.set_text(slot::RULES_VERSION, RULES_VERSION);
@@ -289,8 +255,8 @@ pub fn enrich(
             .pseudonyms
             .as_ref()
             .is_some_and(Pseudonyms::has_key),
-        outcomes,
     });
+    trace.end(Step::Write);
     Ok(match is_bot && config.bots == Bots::Route {
         true => Enriched::Routed(event),
         false => Enriched::Document(event),
@@ -310,6 +276,32 @@ fn find_tombstones(enricher: &Enricher, document: &Document<'_>) -> [Option<Tomb
     })
 }
 
+/// The members that do not fit the schema of the event's type.
+fn find_misfits(
+    enricher: &Enricher,
+    raw: &[u8],
+    document: &Document<'_>,
+    trace: &mut Trace,
+) -> Result<Vec<String>, Code> {
+    let name = document.text(slot::EVENT_TYPE).unwrap_or_default();
+    let Some(misfits) = enricher.schemas.misfits(name, raw) else {
+        return Ok(Vec::new());
+    };
+    trace.end(Step::Schema);
+    if misfits.is_empty() {
+        trace.mark(Mark::SchemaValid);
+        return Ok(misfits);
+    }
+    trace.mark(Mark::SchemaInvalid);
+    match enricher.schemas.mode {
+        SchemaMode::Tag => Ok(misfits),
+        SchemaMode::DeadLetter => {
+            trace.misfits = misfits;
+            Err(Code::SchemaMismatch)
+        }
+    }
+}
+
 /// Whether a server sent the event for a visitor.
 fn is_server(document: &Document<'_>, libs: &[String]) -> bool {
     let lib = document.text(slot::LIB);
@@ -325,11 +317,11 @@ fn is_datacentre(enricher: &Enricher, document: &Document<'_>) -> bool {
 }
 
 /// Completes the event from the user's tables.
-fn complete(enricher: &Enricher, document: &mut Document<'_>, outcomes: &mut Outcomes) {
+fn complete(enricher: &Enricher, document: &mut Document<'_>, trace: &mut Trace) {
     for lookup in &enricher.lookups {
         match lookup.apply(document) {
-            lookup::Outcome::Hit => outcomes.lookups.0 += 1,
-            lookup::Outcome::Miss => outcomes.lookups.1 += 1,
+            lookup::Outcome::Hit => trace.lookups.0 += 1,
+            lookup::Outcome::Miss => trace.lookups.1 += 1,
             lookup::Outcome::None => {}
         }
     }
@@ -339,13 +331,13 @@ fn complete(enricher: &Enricher, document: &mut Document<'_>, outcomes: &mut Out
 fn apply_rules(
     enricher: &Enricher,
     document: &mut Document<'_>,
-    outcomes: &mut Outcomes,
+    trace: &mut Trace,
 ) -> rule::Outcome {
     for rule in &enricher.rules {
         match rule.apply(document) {
             rule::Outcome::Dropped => return rule::Outcome::Dropped,
-            rule::Outcome::Matched => outcomes.rules.0 += 1,
-            rule::Outcome::Failed => outcomes.rules.1 += 1,
+            rule::Outcome::Matched => trace.rules.0 += 1,
+            rule::Outcome::Failed => trace.rules.1 += 1,
             rule::Outcome::Passed => {}
         }
     }
@@ -466,17 +458,6 @@ fn key(document: &Document<'_>, id: &str) -> String {
         .find_map(|slot| document.text(slot))
         .unwrap_or(id)
         .to_owned()
-}
-
-impl GeoOutcome {
-    fn of(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::None => Self::None,
-            Outcome::Private => Self::Private,
-            Outcome::Miss => Self::Miss,
-            Outcome::Hit(_) => Self::Hit,
-        }
-    }
 }
 
 #[cfg(test)]

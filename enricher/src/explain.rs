@@ -97,10 +97,10 @@ fn explain_agent(enricher: &Enricher, text: &str, findings: &mut Vec<Finding>) {
     let own = [
         ("browser_name", agent.browser_name.as_deref()),
         ("browser_version", agent.browser_version.as_deref()),
-        ("os_name", agent.os_name),
+        ("os_name", agent.os_name.as_deref()),
         ("os", agent.os.as_deref()),
         ("device_type", agent.device_type),
-        ("device_brand", agent.device_brand),
+        ("device_brand", agent.device_brand.as_deref()),
         ("device_model", agent.device_model.as_deref()),
     ];
     for (field, value) in own {

@@ -262,4 +262,4 @@ pub(crate) fn apply<'a>(document: &mut Document<'a>, outcome: &'a Outcome, is_co
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

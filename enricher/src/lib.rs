@@ -6,7 +6,7 @@
 //! - [`config`] holds the settings
 //! - `stage` is the loop: poll, enrich, append, commit; `batch` and `delivery` are its parts
 //! - [`enrich()`] is all steps over one event, in their order:
-//!   `consent`, `clock`, [`agent`], `geo`, `source`, `duplicate`, `lookup`, `rule`,
+//!   `consent`, `clock`, `schema`, [`agent`], `geo`, `source`, `burst`, `duplicate`, `lookup`, `rule`,
 //!   `scrub`, `address`
 //! - `datacentre` knows whose networks are machines'
 //! - `reload` takes tables anew when their files change
@@ -18,6 +18,7 @@
 mod address;
 pub mod agent;
 mod batch;
+mod burst;
 mod clock;
 pub mod config;
 mod consent;
@@ -35,15 +36,15 @@ mod lookup;
 mod metrics;
 mod reload;
 mod rule;
+mod schema;
 mod scrub;
 mod slot;
 mod source;
 mod stage;
 mod surrogate;
 
-pub use agent::{Agent, AgentParser};
 pub use config::Config;
-pub use enrich::{Enriched, EnrichedEvent, Enricher, GeoOutcome, Outcomes, RecordContext, enrich};
+pub use enrich::{Enriched, EnrichedEvent, Enricher, RecordContext, enrich, enrich_timed};
 pub use explain::{Finding, Question, explain};
 pub use geo::{Place, verify_geoip};
 pub use scrub::pseudonym::pseudonym;

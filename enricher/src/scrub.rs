@@ -21,7 +21,7 @@ use crate::document::{Document, Value};
 use crate::slot::{self, Slot, Slots};
 
 /// Texts that are looked through for every kind: those in which sites put what people typed.
-const FREE_TEXTS: [Slot; 10] = [
+const FREE_TEXTS: [Slot; 11] = [
     slot::PAGE_URL,
     slot::PAGE_URL_PATH,
     slot::REFERER_URL,
@@ -32,6 +32,7 @@ const FREE_TEXTS: [Slot; 10] = [
     slot::UTM_SOURCE,
     slot::UTM_MEDIUM,
     slot::CHANNEL_REASON,
+    slot::INVALID_FIELDS,
 ];
 
 /// Of the enricher's own fields, those whose text comes from the event.

@@ -185,14 +185,21 @@ fn own_channel(
     Some((channel.to_owned(), format!("own:{number}")))
 }
 
+/// What the step found, for what follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Applied {
+    pub(crate) category: Category,
+    /// Whether the referrer is known for spam.
+    pub(crate) is_spam: bool,
+}
+
 /// The step: fills campaign tags and hosts from the addresses and sets what attribution found.
-/// Returns whether the referrer is known for spam.
 pub(crate) fn apply<'a>(
     document: &mut Document<'a>,
     page: Option<&'a str>,
     referrer: Option<&'a str>,
     own: Option<&Own>,
-) -> bool {
+) -> Applied {
     let site = document.kept_text(slot::SITE);
     let mut signals = Signals {
         page: page.and_then(Link::parse),
@@ -230,7 +237,10 @@ pub(crate) fn apply<'a>(
     if let Some(host) = referrer_host {
         document.set_text(slot::REFERER_HOST, host);
     }
-    found.is_spam
+    Applied {
+        category: found.category,
+        is_spam: found.is_spam,
+    }
 }
 
 /// Takes campaign tags, click ids and fallbacks from the page's query; tags that the event carries

@@ -17,6 +17,8 @@ pub enum Code {
     InvalidEventType,
     /// `event_type` is none that the source of the write key may send.
     EventTypeRefused,
+    /// Does not fit the JSON Schema of its type.
+    SchemaMismatch,
     /// Older than `max_event_age` at receipt.
     TooOld,
     /// A record that is not JSON.
@@ -29,13 +31,14 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NotAnObject,
         Self::TooDeep,
         Self::EventTooLarge,
         Self::MissingEventType,
         Self::InvalidEventType,
         Self::EventTypeRefused,
+        Self::SchemaMismatch,
         Self::TooOld,
         Self::BadJson,
         Self::UnsupportedFormat,
@@ -52,6 +55,7 @@ impl Code {
             Self::MissingEventType => "missing_event_type",
             Self::InvalidEventType => "invalid_event_type",
             Self::EventTypeRefused => "event_type_refused",
+            Self::SchemaMismatch => "schema_mismatch",
             Self::TooOld => "too_old",
             Self::BadJson => "bad_json",
             Self::UnsupportedFormat => "unsupported_format",
@@ -69,6 +73,7 @@ impl Code {
             Self::MissingEventType => "The event has no event_type.",
             Self::InvalidEventType => "The event_type is not a text of 1 to 200 characters.",
             Self::EventTypeRefused => "The source may not send events of this event_type.",
+            Self::SchemaMismatch => "The event does not fit the JSON Schema of its event_type.",
             Self::TooOld => "The event is older than max_event_age.",
             Self::BadJson => "The record is not valid JSON.",
             Self::UnsupportedFormat => "The record has a format that this version does not read.",

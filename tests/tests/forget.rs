@@ -1,13 +1,14 @@
 //! A visitor is forgotten, and stays so.
 
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 use tests::process;
-use tests::weir::Weir;
+use tests::weir::{Weir, metric};
 
 const VISITOR: &str = "jo@example.org";
 
@@ -26,18 +27,38 @@ fn event(id: &str, user: &str, hours: i64) -> Value {
     })
 }
 
-/// Runs a command beside the process that holds the data.
-fn command(weir: &Weir, arguments: &[&str]) -> Output {
-    let output = process::weir()
+/// A command beside the process that holds the data.
+fn prepared(weir: &Weir, arguments: &[&str]) -> Command {
+    let mut command = process::weir();
+    command
         .args(arguments)
         .env("WEIR_DATA_DIR", weir.data_dir())
         .env("WEIR_ADMIN__LISTEN", weir.admin())
-        .env("WEIR_GATEWAY__LISTEN", weir.public())
-        .output()
-        .expect("weir can be run");
+        .env("WEIR_GATEWAY__LISTEN", weir.public());
+    command
+}
+
+fn command(weir: &Weir, arguments: &[&str]) -> Output {
+    let output = prepared(weir, arguments).output().expect("weir can be run");
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {words}");
     output
+}
+
+/// Waits until so many events of visitors that were forgotten were left out.
+async fn wait_for_refusals(weir: &Weir, count: u32) {
+    let name = "weir_enricher_events_total{outcome=\"forgotten\"}";
+    let (client, since) = (process::client(), Instant::now());
+    let refused = async || {
+        metric(&client, weir.admin(), name)
+            .await
+            .expect("the metric")
+    };
+    while refused().await < f64::from(count) {
+        let is_in_time = since.elapsed() < process::PATIENCE;
+        assert!(is_in_time, "{count} were not left out");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn ids_of(weir: &Weir, user: &str) -> Vec<String> {
@@ -112,4 +133,52 @@ async fn forgotten_visitor_stays_forgotten() {
     assert_eq!(weir.post(newer.to_string()).await.unwrap(), 204);
     assert_eq!(weir.wait_for_documents(3).await.unwrap(), 3);
     assert_eq!(ids_of(&weir, VISITOR).await, [""; 0]);
+
+    // The way back: forgotten again, and what happens from then on counts.
+    command(&weir, &["forget", "--user", VISITOR]);
+    let back = json!([
+        { "event_id": "back", "event_type": "pageview", "user_custom_id": VISITOR },
+        event("before", VISITOR, 1),
+    ]);
+    assert_eq!(weir.post(back.to_string()).await.unwrap(), 204);
+    assert_eq!(weir.wait_for_documents(4).await.unwrap(), 4);
+    assert_eq!(ids_of(&weir, VISITOR).await, ["back"]);
+}
+
+/// Command and process are killed together, at moments from before the tombstone to behind the first
+/// deletion; the same command again finishes what it began.
+#[tokio::test]
+async fn forgetting_that_was_killed_is_finished_by_the_same_command() {
+    let mut weir = Weir::start().await.unwrap();
+    for (round, delay_ms) in [0, 5, 20, 100, 600].into_iter().enumerate() {
+        let visitor = format!("killed{round}@example.org");
+        let id = |n: usize| format!("killed {round} {n}");
+        let sent: Vec<Value> = (0..20).map(|n| event(&id(n), &visitor, 1)).collect();
+        let sent = json!(sent).to_string();
+        assert_eq!(weir.post(sent.clone()).await.unwrap(), 204);
+        weir.wait_for_documents(20).await.unwrap();
+
+        let mut begun = prepared(&weir, &["forget", "--user", &visitor])
+            .spawn()
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        begun.kill().unwrap();
+        begun.wait().unwrap();
+        weir.kill_and_restart().await.unwrap();
+
+        command(&weir, &["forget", "--user", &visitor]);
+        assert_eq!(
+            ids_of(&weir, &visitor).await,
+            [""; 0],
+            "after {delay_ms} ms"
+        );
+        // A client that had no answer sends again.
+        assert_eq!(weir.post(sent).await.unwrap(), 204);
+        wait_for_refusals(&weir, 20).await;
+        assert_eq!(
+            ids_of(&weir, &visitor).await,
+            [""; 0],
+            "after {delay_ms} ms"
+        );
+    }
 }

@@ -112,6 +112,8 @@ pub(crate) struct Signs {
     /// The address is a data centre's. People sit behind such addresses too, so that this alone
     /// makes no bot.
     pub(crate) is_datacentre: bool,
+    /// The visitor sent more within a minute than people do.
+    pub(crate) is_burst: bool,
     /// A server sent the event on behalf of a visitor: agent and address are its own.
     pub(crate) is_server: bool,
 }
@@ -140,6 +142,9 @@ pub(crate) fn apply<'a>(document: &mut Document<'a>, bot: Option<&'a Bot>, signs
     }
     if signs.is_webdriver {
         reasons.push("webdriver".into());
+    }
+    if signs.is_burst {
+        reasons.push("burst".into());
     }
     if signs.is_spam {
         reasons.push("referrer_spam".into());

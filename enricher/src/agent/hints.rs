@@ -3,6 +3,8 @@
 //! Read from the member `hints` under the names of `navigator.userAgentData` (as the snippet sends
 //! them) or of the headers `Sec-CH-UA-*` (as a gateway copies them, with `-` or `_`).
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 
 use super::{Agent, device};
@@ -64,7 +66,9 @@ impl Hints {
         let mut refined = agent.clone();
         self.refine_system(&mut refined);
         if let Some(model) = self.model.as_deref() {
-            refined.device_brand = device::brand(model).or(refined.device_brand);
+            refined.device_brand = device::brand(model)
+                .map(Cow::Borrowed)
+                .or(refined.device_brand);
             refined.device_model = Some(model.to_owned());
         }
         if refined.bot.is_none()
@@ -106,7 +110,7 @@ impl Hints {
         let major = |version: &str| version.split('.').next()?.parse::<u32>().ok();
         let version = self.platform_version.as_deref();
         let set = |agent: &mut Agent, family: &'static str, version: Option<String>| {
-            agent.os_name = Some(family);
+            agent.os_name = Some(family.into());
             agent.os = Some(match &version {
                 Some(version) => format!("{family} {version}"),
                 None => family.to_owned(),
@@ -114,7 +118,7 @@ impl Hints {
             agent.os_version = version;
         };
         // iPadOS sends the agent of a Mac; no Mac has a touch screen.
-        if agent.os_name == Some("macOS") && self.touch_points > 1 {
+        if agent.os_name.as_deref() == Some("macOS") && self.touch_points > 1 {
             set(agent, "iPadOS", None);
             agent.device_type = Some("Tablet");
             agent.device_model = Some("iPad".to_owned());

@@ -430,8 +430,41 @@ fn nothing_is_said_of_what_nobody_knows() {
 }
 
 #[test]
+fn changed_patterns_are_taken_and_what_was_cached_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("regexes.yaml");
+    let replace = |name: &str| {
+        let browser = format!("- regex: 'Acme/(\\d+)'\n  family_replacement: '{name}'\n");
+        let text = format!("user_agent_parsers:\n{browser}os_parsers: []\ndevice_parsers: []\n");
+        std::fs::write(&path, text).unwrap();
+    };
+    replace("Acme");
+    let agents = Agents::open(Some(&path)).unwrap();
+    let name = || {
+        agents
+            .parse("Mozilla/5.0 (X11) Acme/1")
+            .browser_name
+            .clone()
+    };
+    assert_eq!(name().as_deref(), Some("Acme"));
+    replace("Acme Two");
+    assert_eq!(agents.file().unwrap().look(), None);
+    assert_eq!(name().as_deref(), Some("Acme Two"));
+    std::fs::write(&path, "user_agent_parsers: no").unwrap();
+    let refused = agents.file().unwrap().look().unwrap();
+    assert!(refused.contains("regexes.yaml"), "{refused}");
+    assert_eq!(name().as_deref(), Some("Acme Two"));
+    let none = Agents::open(Some(&folder.path().join("none.yaml")));
+    let error = format!("{:#}", none.unwrap_err());
+    assert!(
+        error.contains("[enricher] user_agent_regexes") && error.contains("none.yaml"),
+        "{error}"
+    );
+}
+
+#[test]
 fn agents_are_cached_and_cut() {
-    let agents = Agents::new(Box::new(WootheeParser));
+    let agents = Agents::open(None).unwrap();
     let first = agents.parse("curl/8.10.1");
     assert!(Arc::ptr_eq(&first, &agents.parse("curl/8.10.1")));
     let long = format!(

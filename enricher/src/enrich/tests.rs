@@ -96,7 +96,6 @@ fn id_and_day_stand_beside_the_document() {
     assert_eq!(enriched.id, "9f1b7a44-6a0b-4c1e-9f4e-2f3b7c1d5e60");
     assert_eq!(enriched.day, "2026.03.01");
     assert_eq!(enriched.key, "1c4f8a30-7d52-4b4c-8bb4-2a2f6c1e9d77");
-    assert_eq!(enriched.outcomes.geo, GeoOutcome::Hit);
 }
 
 #[test]
@@ -220,6 +219,22 @@ fn needed_fields_cannot_be_dropped() {
 }
 
 #[test]
+fn files_that_cannot_be_used_are_told_by_setting() {
+    let problems = Config {
+        schemas: [("signup".to_owned(), "none.json".into())].into(),
+        user_agent_regexes: Some("none.yaml".into()),
+        ..Config::default()
+    }
+    .problems();
+    let (keys, words): (Vec<_>, Vec<_>) = problems.into_iter().unzip();
+    assert_eq!(keys, ["enricher.user_agent_regexes", "enricher.schema"]);
+    assert!(
+        words[0].contains("none.yaml") && words[1].contains("none.json"),
+        "{words:?}"
+    );
+}
+
+#[test]
 fn bots_are_tagged_or_dropped() {
     let sent = json!({"event_type": "a", "browser_user_agent": "curl/8.10.1", "received_at": NOW});
     let tagged = document(Config::default(), &sent);
@@ -276,6 +291,26 @@ fn servers_that_send_for_visitors_are_no_bots() {
 }
 
 #[test]
+fn bursts_are_tagged() {
+    let enricher = Enricher::new(Config {
+        burst_per_minute: 2,
+        ..Config::default()
+    });
+    let enricher = enricher.unwrap();
+    let sent = r#"{"event_type":"a","user_domain_id":"v","received_at":"2026-03-01T11:59:00Z","browser_user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}"#;
+    let reasons = || match enrich_with(&enricher, sent.as_bytes()) {
+        Ok(Enriched::Document(event)) => {
+            let document: Json = serde_json::from_slice(&event.value).unwrap();
+            (document["is_bot"].clone(), document["bot_reasons"].clone())
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reasons(), (json!(false), Json::Null));
+    assert_eq!(reasons(), (json!(false), Json::Null));
+    assert_eq!(reasons(), (json!(true), json!(["burst"])));
+}
+
+#[test]
 fn data_centre_is_a_sign_and_no_verdict() {
     let sent = json!({"event_type": "a", "ip_address": "192.0.2.1"});
     let config = Config {
@@ -315,17 +350,51 @@ fn rules_and_look_ups_complete_events() {
         }],
         ..Config::default()
     };
-    let enriched = event(
+    let document = document(
         config,
         &json!({"event_type": "a", "props": {"plan": "pro"}}),
     );
-    assert_eq!(
-        (enriched.outcomes.lookups, enriched.outcomes.rules),
-        ((1, 0), (1, 0))
-    );
-    let document: Json = serde_json::from_slice(&enriched.value).unwrap();
     assert_eq!(document["revenue_amount"], 20.0);
     assert_eq!(document["revenue_currency"], "EUR");
+}
+
+#[test]
+fn events_that_do_not_fit_their_schema_are_tagged_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signup.json");
+    let schema = json!({"properties": {"props": {
+        "required": ["plan"], "additionalProperties": {"type": "string"}}}});
+    std::fs::write(&file, schema.to_string()).unwrap();
+    let config = |schema_mode| Config {
+        schemas: [("signup".to_owned(), file.clone())].into(),
+        schema_mode,
+        ..Config::default()
+    };
+    let bad = json!({"event_type": "signup", "screen_width": "wide", "props": {"a@b.example": 1}});
+    let tagged = document(config(SchemaMode::Tag), &bad);
+    assert_eq!(
+        tagged["invalid_fields"],
+        json!(["[redacted:email]", "props.plan", "screen_width"])
+    );
+    assert_eq!(
+        tagged["props"],
+        json!({"[redacted:email]": 1, "screen_width": "wide"})
+    );
+    let refused = |sent: &Json| run(config(SchemaMode::DeadLetter), sent.to_string().as_bytes());
+    assert_eq!(refused(&bad), Err(Code::SchemaMismatch));
+    for good in [
+        json!({"event_type": "signup", "props": {"plan": "pro"}}),
+        json!({"event_type": "other", "props": {"a": 1}}),
+    ] {
+        assert!(
+            matches!(refused(&good), Ok(Enriched::Document(_))),
+            "{good}"
+        );
+        assert_eq!(
+            document(config(SchemaMode::Tag), &good)["invalid_fields"],
+            Json::Null
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Addresses of pages made canonical, and their queries cut to what is wanted.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use event::privacy::CLICK_IDS;
 
@@ -62,8 +61,9 @@ pub(super) enum Rewritten {
 #[derive(Debug)]
 pub(super) struct Rules {
     policy: QueryPolicy,
-    /// Parameters that stay under the allow-list, or go under the deny-list; in lower case.
-    named: HashSet<String>,
+    /// Parameters that stay under the allow-list, or go under the deny-list; in lower case. So few
+    /// that comparing is faster than hashing.
+    named: Vec<String>,
 }
 
 impl Rules {
@@ -97,11 +97,7 @@ impl Rules {
             false => text.into(),
         };
         let trimmed = clean.trim();
-        let lower = |length: usize| trimmed.get(..length).map(str::to_ascii_lowercase);
-        if NO_PLACES
-            .iter()
-            .any(|scheme| lower(scheme.len()).as_deref() == Some(*scheme))
-        {
+        if NO_PLACES.iter().any(|scheme| begins(trimmed, scheme)) {
             return Rewritten::Refused;
         }
         let (before, fragment) = trimmed.split_once('#').unwrap_or((trimmed, ""));
@@ -129,13 +125,11 @@ impl Rules {
         let mut separator = '?';
         for pair in query.split(['&', ';']) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let lower = name.to_ascii_lowercase();
-            let is_click = CLICK_IDS.contains(&&*lower);
+            let is_click = CLICK_IDS.iter().any(|id| id.eq_ignore_ascii_case(name));
+            let is_named = || self.named.iter().any(|own| own.eq_ignore_ascii_case(name));
             let stays = match self.policy {
-                QueryPolicy::Allow => {
-                    is_click || lower.starts_with("utm_") || self.named.contains(&lower)
-                }
-                QueryPolicy::Deny | QueryPolicy::Keep => !self.named.contains(&lower),
+                QueryPolicy::Allow => is_click || begins(name, "utm_") || is_named(),
+                QueryPolicy::Deny | QueryPolicy::Keep => !is_named(),
             };
             if name.is_empty() || !stays {
                 continue;
@@ -152,6 +146,12 @@ impl Rules {
             }
         }
     }
+}
+
+/// Whether a text begins with this, in any case of letters.
+fn begins(text: &str, start: &str) -> bool {
+    let head = text.as_bytes().get(..start.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
 }
 
 /// Whether nothing can have to change, by one look: nearly every address is like that. One without

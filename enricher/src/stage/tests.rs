@@ -1,3 +1,5 @@
+mod tables;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -63,6 +65,7 @@ impl Stream for Faulty {
 struct Bench {
     stream: Arc<Faulty>,
     runtime: Runtime,
+    config: Config,
     _folder: tempfile::TempDir,
 }
 
@@ -83,6 +86,10 @@ impl Bench {
                 max_bytes: AtomicUsize::new(usize::MAX),
             }),
             runtime: Runtime::default(),
+            config: Config {
+                max_batch_events: 10,
+                ..Config::default()
+            },
             _folder: folder,
         }
     }
@@ -101,10 +108,7 @@ impl Bench {
 
     fn start(&mut self) -> tokio::task::JoinHandle<anyhow::Result<()>> {
         self.runtime.shutdown = Shutdown::default();
-        let config = Config {
-            max_batch_events: 10,
-            ..Config::default()
-        };
+        let config = self.config.clone();
         tokio::spawn(run(config, self.stream.clone(), self.runtime.clone()))
     }
 

@@ -6,7 +6,9 @@
 //! - `bodies`: bombs, endless ones, JSON that is meant to break readers
 //! - `clients`: who says what of themselves: addresses, origins, keys, rates
 //! - `tls`: TLS in the process
+//! - `addresses`: what events name is not dialled
 
+mod addresses;
 mod bodies;
 mod clients;
 mod connections;

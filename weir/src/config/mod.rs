@@ -17,8 +17,8 @@ pub(crate) use settings::Settings;
 /// The commented default file.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 
-/// The table whose keys are not ours.
-const OPEN_TABLE: &str = "kafka.properties";
+/// The tables whose keys are not ours.
+const OPEN_VALUES: [&str; 2] = ["kafka.properties", "enricher.schema"];
 
 /// The table whose tables the user names, each with keys of its own choice.
 const OPEN_TABLES: &str = "enricher.lookup";
@@ -150,7 +150,7 @@ fn merge(base: &mut Table, over: &Table, path: &str, tell: &mut impl FnMut(&str,
                 *place = value.clone();
                 tell(&key, true);
             }
-            (None, value) if path == OPEN_TABLE && !value.is_table() => {
+            (None, value) if OPEN_VALUES.contains(&path) && !value.is_table() => {
                 base.insert(name.clone(), value.clone());
                 tell(&key, true);
             }
@@ -270,9 +270,10 @@ fn write_table(table: &Table, path: &str, loaded: &Loaded, out: &mut String) {
             value.to_string()
         };
         let origin = loaded.origins.get(&key).map_or("default", String::as_str);
-        let name = match name.contains('.') {
-            true => format!("\"{name}\""),
-            false => name.clone(),
+        let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let name = match name.chars().all(is_bare) && !name.is_empty() {
+            true => name.clone(),
+            false => Value::from(name.as_str()).to_string(),
         };
         out.push_str(&format!("{name} = {shown} # {origin}\n"));
     }

@@ -120,12 +120,16 @@ pub(crate) struct Topics {
 pub(crate) struct Enricher {
     pub(crate) group: String,
     pub(crate) geoip: Vec<PathBuf>,
+    pub(crate) user_agent_regexes: PathBuf,
     pub(crate) drop_fields: Vec<String>,
     pub(crate) bots: String,
     pub(crate) datacentre_as: Vec<String>,
+    pub(crate) burst_per_minute: u32,
     pub(crate) server_libs: Vec<String>,
     pub(crate) rules_file: PathBuf,
     pub(crate) duplicate_window: Span,
+    pub(crate) schema_mode: String,
+    pub(crate) schema: BTreeMap<String, PathBuf>,
     pub(crate) lookup: BTreeMap<String, Lookup>,
     pub(crate) rule: Vec<Rule>,
 }

@@ -107,6 +107,14 @@ fn lookups_and_rules_are_read_and_their_mistakes_named() {
     let (_folder, sources) = file("[[enricher.rule]]\nwen = \"x\"\n");
     let errors = load(&sources).unwrap_err();
     assert!(errors[0].contains("wen"), "{errors:?}");
+    let (_folder, sources) = file("[enricher.schema]\n\"cart.add item\" = \"s.json\"\n");
+    let loaded = load(&sources).unwrap();
+    let shown = show(&loaded);
+    assert!(shown.contains("\"cart.add item\" = \"s.json\""), "{shown}");
+    assert_eq!(
+        loaded.settings.enricher.schema["cart.add item"].to_str(),
+        Some("s.json")
+    );
     let (_folder, sources) = file("[enricher.lookup]\nproduct = 1\n");
     let errors = load(&sources).unwrap_err();
     assert!(errors[0].contains("enricher.lookup.product"), "{errors:?}");

@@ -1,8 +1,11 @@
 //! What the enricher takes.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use enricher::config::{Bots, Config, IpPolicy, Lookup, Privacy, PseudonymKey, QueryPolicy, Rule};
+use enricher::config::{
+    Bots, Config, IpPolicy, Lookup, Privacy, PseudonymKey, QueryPolicy, Rule, SchemaMode,
+};
 use event::Gpc;
 use event::redact::{Secret, Secrets};
 use jiff::{Timestamp, tz::TimeZone};
@@ -24,6 +27,11 @@ pub(super) fn config(
         ("route", Bots::Route),
     ];
     let bots = checks.choice("enricher.bots", &s.enricher.bots, &bots);
+    let modes = [
+        ("tag", SchemaMode::Tag),
+        ("dead_letter", SchemaMode::DeadLetter),
+    ];
+    let schema_mode = checks.choice("enricher.schema_mode", &s.enricher.schema_mode, &modes);
     let privacy = privacy(&s.privacy, gpc, checks);
     let lookup = |(name, lookup): (&String, &settings::Lookup)| Lookup {
         name: name.clone(),
@@ -40,13 +48,17 @@ pub(super) fn config(
         bot_topic: s.topics.bots.clone(),
         forgotten_topic: s.topics.forgotten.clone(),
         geoip: s.enricher.geoip.clone(),
+        user_agent_regexes: file(&s.enricher.user_agent_regexes),
         drop_fields: s.enricher.drop_fields.clone(),
         bots: bots?,
         datacentre_as: s.enricher.datacentre_as.clone(),
+        burst_per_minute: s.enricher.burst_per_minute,
         server_libs: s.enricher.server_libs.clone(),
-        rules_file: Some(s.enricher.rules_file.clone()).filter(|file| !file.as_os_str().is_empty()),
+        rules_file: file(&s.enricher.rules_file),
         lookups: s.enricher.lookup.iter().map(lookup).collect(),
         rules: s.enricher.rule.iter().enumerate().map(rule).collect(),
+        schemas: s.enricher.schema.clone(),
+        schema_mode: schema_mode?,
         duplicate_window: s.enricher.duplicate_window.0,
         privacy: privacy?,
         max_event_age: s.max_event_age.0,
@@ -57,6 +69,11 @@ pub(super) fn config(
         checks.0.push(format!("{key}: {words}"));
     }
     Some(config)
+}
+
+/// A file that is named at all.
+fn file(path: &Path) -> Option<PathBuf> {
+    (!path.as_os_str().is_empty()).then(|| path.to_owned())
 }
 
 fn rule((number, rule): (usize, &settings::Rule)) -> Rule {

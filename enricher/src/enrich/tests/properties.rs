@@ -164,6 +164,27 @@ proptest! {
     }
 
     #[test]
+    fn denied_consent_leaves_no_id_in_any_output(
+        sent in any_event(),
+        id in "id-[a-z]{12}",
+        denied in prop::sample::select(vec!["denied", " Denied ", "DENIED"]),
+    ) {
+        let mut sent = sent;
+        for name in ["user_custom_id", "user_domain_id", "click_id"] {
+            sent[name] = id.as_str().into();
+        }
+        sent["page_url"] = format!("https://a.example/?gclid={id}&utm_source=b#c").into();
+        sent["referer_url"] = format!("https://b.example/?fbclid={id}").into();
+        sent["consent"] = denied.into();
+        sent["weir_version"].take();
+        let Ok(Enriched::Document(enriched)) = try_enrich(sent.to_string().as_bytes()) else {
+            return Ok(());
+        };
+        let text = String::from_utf8_lossy(&enriched.value);
+        prop_assert!(!text.contains(&id) && !enriched.key.contains(&id), "{}", text);
+    }
+
+    #[test]
     fn unknown_members_survive(values in prop::collection::hash_map("x[a-z]{1,8}", "[a-z]{1,20}", 0..50)) {
         let mut sent = json!({"event_type": "a"});
         for (name, value) in &values {
