@@ -34,6 +34,9 @@ use crate::{Batch, Delivered, Header, Position, Record, Start, StreamError, Topi
 /// Longest wait of one poll of the thread; dropping a consumer takes as long.
 const POLL: Duration = Duration::from_millis(100);
 
+/// Most records that are read before the reader is told of them.
+const BURST: usize = 256;
+
 /// Bytes of the headers' values of a record, about.
 const HEADERS_BYTES: usize = 96;
 
@@ -274,14 +277,25 @@ fn serve(native: &Arc<Native>, feed: &Feed, is_stopped: &AtomicBool) {
         } else if is_paused && feed.has_room() {
             is_paused = !pause(native, false);
         }
-        match native.poll(POLL) {
-            Some(Ok(message)) => {
-                // A paused partition that was assigned anew reads again.
-                is_paused &= !feed.is_full();
-                feed.push(delivered(&message, &mut names));
+        let mut next = native.poll(POLL);
+        if let Some(Ok(_)) = next {
+            // A paused partition that was assigned anew reads again.
+            is_paused &= !feed.is_full();
+        }
+        let mut count = 0;
+        while let Some(Ok(message)) = &next {
+            feed.push(delivered(message, &mut names));
+            count += 1;
+            if count == BURST || feed.is_full() {
+                break;
             }
-            Some(Err(error)) => refused(native, feed, &error),
-            None => {}
+            next = native.poll(Duration::ZERO);
+        }
+        if count > 0 {
+            feed.announce();
+        }
+        if let Some(Err(error)) = &next {
+            refused(native, feed, error);
         }
         if feed.has_failed() && Instant::now() >= next_inquiry {
             if native.fetch_metadata(None, INQUIRY_INTERVAL).is_ok() {

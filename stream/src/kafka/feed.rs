@@ -47,13 +47,16 @@ impl Feed {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a record that was read.
+    /// Adds a record that was read; [`Feed::announce`] tells the reader of it.
     pub(super) fn push(&self, delivered: Delivered) {
         let mut state = self.state();
         state.failure = None;
         state.bytes += cost(&delivered);
         state.records.push_back(delivered);
-        drop(state);
+    }
+
+    /// Wakes the reader: once for many records, or it would take them one by one.
+    pub(super) fn announce(&self) {
         self.came.notify_one();
     }
 
