@@ -60,19 +60,23 @@ impl Visitors {
         self.is_over.store(true, Ordering::Release);
         let mut all = Seen::default();
         for task in self.tasks {
-            let one = task.await?;
-            all.acknowledged.extend(one.acknowledged);
-            for (status, count) in one.statuses {
-                *all.statuses.entry(status).or_default() += count;
-            }
-            all.slowest = all.slowest.max(one.slowest);
-            all.slowest_refusal = all.slowest_refusal.max(one.slowest_refusal);
+            all.add(task.await?);
         }
         Ok(all)
     }
 }
 
 impl Seen {
+    /// Adds what other visitors were told.
+    pub fn add(&mut self, other: Self) {
+        self.acknowledged.extend(other.acknowledged);
+        for (status, count) in other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        self.slowest = self.slowest.max(other.slowest);
+        self.slowest_refusal = self.slowest_refusal.max(other.slowest_refusal);
+    }
+
     /// Requests that were not acknowledged.
     #[must_use]
     pub fn refused(&self) -> u64 {

@@ -196,17 +196,15 @@ impl Bench {
         since.elapsed()
     }
 
-    pub(crate) async fn check(&self, seen: &[Seen]) {
-        for one in seen {
-            let broker = self.addresses();
-            let repeated = one.check(&broker, "raw-web-events", DRAIN).await.unwrap();
-            let (count, statuses) = (one.ids().len(), &one.statuses);
-            println!(
-                "{count} acknowledged, all there and in order, {repeated} repetitions; \
-                 statuses {statuses:?}, slowest {:?}, slowest refusal {:?}",
-                one.slowest, one.slowest_refusal
-            );
-        }
+    pub(crate) async fn check(&self, seen: &Seen) {
+        let broker = self.addresses();
+        let repeated = seen.check(&broker, "raw-web-events", DRAIN).await.unwrap();
+        let (count, statuses) = (seen.ids().len(), &seen.statuses);
+        println!(
+            "{count} acknowledged, all there and in order, {repeated} repetitions; \
+             statuses {statuses:?}, slowest {:?}, slowest refusal {:?}",
+            seen.slowest, seen.slowest_refusal
+        );
     }
 
     /// Resident bytes of the gateway now.
@@ -239,7 +237,7 @@ impl Bench {
         let seen = visitors.stop().await.unwrap();
         self.drained().await;
         assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
-        self.check(&[seen]).await;
+        self.check(&seen).await;
         self.check_ledger().await;
         self.stop().await;
     }

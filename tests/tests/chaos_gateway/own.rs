@@ -7,6 +7,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 use tests::faults;
 use tests::process;
+use tests::visitors::Seen;
 
 use crate::bench::{Bench, DRAIN, seconds, variable};
 
@@ -17,7 +18,7 @@ async fn gateway_killed_again_and_again() {
     println!("WEIR_CHAOS_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut bench = Bench::start(1, &[]).await;
-    let mut seen = Vec::new();
+    let mut seen = Seen::default();
     let (mut is_up, mut slowest) = (true, Duration::ZERO);
     for round in 0..variable("WEIR_CHAOS_ROUNDS", 50) {
         let visitors = bench.visitors(&format!("v{round}"));
@@ -31,7 +32,7 @@ async fn gateway_killed_again_and_again() {
         let since = Instant::now();
         bench.wait_until_ready().await;
         slowest = slowest.max(since.elapsed());
-        seen.push(visitors.stop().await.unwrap());
+        seen.add(visitors.stop().await.unwrap());
     }
     if !is_up {
         bench.signal(0, "-CONT");
@@ -74,7 +75,7 @@ async fn spool_on_a_full_disk() {
     assert!(seen.statuses[&503] > 0, "{:?}", seen.statuses);
     let kinds: Vec<u16> = seen.statuses.keys().copied().collect();
     assert_eq!(kinds, [204, 503]);
-    bench.check(&[seen]).await;
+    bench.check(&seen).await;
     bench.check_ledger().await;
     bench.stop().await;
 }

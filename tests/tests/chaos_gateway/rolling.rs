@@ -79,7 +79,7 @@ async fn restarts_in_turn_show_clients_no_error() {
     }
     let seen = visitors.stop().await.unwrap();
     assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
-    bench.check(&[seen]).await;
+    bench.check(&seen).await;
     drop(proxy);
     assert!(other.stop().unwrap().success());
     bench.stop().await;
