@@ -51,5 +51,5 @@ lint: ## format check, clippy, rustdoc, licences, unused dependencies
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-deploy-check: ## check compose, Prometheus, Grafana and systemd files (needs Go, apt-get, systemd)
+deploy-check: ## check compose, Helm, Prometheus, Grafana and systemd files (needs Go, apt-get)
 	tests/deploy/run
