@@ -77,7 +77,7 @@ pub(super) struct Reports {
     has_delivered: AtomicBool,
     /// Whether no call will come any more.
     is_stopped: AtomicBool,
-    /// A call came, or none will.
+    /// The records of a call were handed over, or no call will come.
     stirred: Notify,
     /// The calls that wait, the oldest first, and some that have their answer.
     waiting: Mutex<VecDeque<Arc<Ticket>>>,
@@ -156,8 +156,6 @@ impl Reports {
             waiting.pop_front();
         }
         waiting.push_back(ticket.clone());
-        drop(waiting);
-        self.stirred.notify_one();
     }
 
     /// Ends the task once what waits has its answer.
@@ -292,6 +290,8 @@ impl Producer {
             }
         }
         drop(records);
+        // Not before: the task would find nothing in flight and wait again.
+        native.context().stirred.notify_one();
         if native.context().is_broken() {
             // It broke meanwhile and may have thrown nothing of this away.
             native
