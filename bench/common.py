@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -71,6 +72,8 @@ class Bench:
         self.own_core, self.other_core = str(known[0]), str(known[-1])
 
     def __enter__(self):
+        # A signal ends a run with all that it started.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         return self
 
     def __exit__(self, *_):
@@ -81,6 +84,11 @@ class Bench:
         process = subprocess.Popen(["taskset", "-c", core, *map(str, command)], **more)
         self.processes.append(process)
         return process
+
+    def end(self, process, by=signal.SIGTERM):
+        process.send_signal(by)
+        process.wait(30)
+        self.processes.remove(process)
 
     def stop(self):
         for process in self.processes:

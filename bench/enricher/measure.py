@@ -12,17 +12,15 @@ import os
 import signal
 import statistics
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from common import cpu as cpu_seconds
 
 
 async def written(consumer, topic, partitions):
