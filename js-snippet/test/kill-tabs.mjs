@@ -18,15 +18,19 @@ const HEARTBEAT_S = 4;
 /** A heartbeat waits a second for company; and it counts from the script on, not from the document. */
 const HEARD_MS = 1_000 * (HEARTBEAT_S + 2);
 
-/** How a tab ends that is one of many in a browser; answers how long it was read. */
-const tab = (end, mostMs = MOST_MS) => async (address, chance) => {
+/**
+ * How a tab ends that is one of many in a browser, and what happens to it before; answers how long it
+ * was read until its end began.
+ */
+const tab = (end, mostMs = MOST_MS, happen = async () => {}) => async (address, chance) => {
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(address, { waitUntil: "domcontentloaded" });
   const since = performance.now();
   await page.waitForTimeout(chance() * mostMs);
-  await end(page, context, chance);
+  await happen(page, context, chance);
   const lived = performance.now() - since;
+  await end(page);
   await context.close();
   return lived;
 };
@@ -41,13 +45,12 @@ const WAYS = {
   offline: {
     views: 0.99,
     engagement: 0.95,
-    live: tab(async (page, context, chance) => {
+    live: tab((page) => page.close(), MOST_MS, async (page, context, chance) => {
       await context.setOffline(true);
       await page.evaluate(() => void weir.track("while_offline"));
       await page.waitForTimeout(chance() * MOST_MS);
       await context.setOffline(false);
       await page.waitForTimeout(chance() * MOST_MS);
-      await page.close();
     }),
   },
   // The process of the page ends, in the middle of anything.
