@@ -18,12 +18,16 @@
     return made;
   };
 
-  const told = (name) => (result) => {
-    element("sent").prepend(node("li", {}, `${name}: ${result}`));
+  // Lists what the snippet sends, with the gateway's answer.
+  const { fetch } = window;
+  window.fetch = async (...parameters) => {
+    const answer = await fetch(...parameters);
+    for (const { event_type } of JSON.parse(parameters[1].body).events) {
+      element("sent").prepend(node("li", {}, `${event_type}: ${answer.status}`));
+    }
     while (element("sent").children.length > 8) element("sent").lastChild.remove();
+    return answer;
   };
-
-  const track = (name, options = {}) => weir.track(name, { ...options, callback: told(name) });
 
   const total = () => cart.reduce((sum, item) => sum + pages[item].price, 0);
 
@@ -37,7 +41,7 @@
       button.addEventListener("click", () => {
         cart.push(page);
         element("count").textContent = cart.length;
-        track("add_to_cart", { props: { product: page, price } });
+        weir.track("add_to_cart", { props: { product: page, price } });
       });
       main.append(button);
     }
@@ -46,7 +50,7 @@
       const button = node("button", { type: "button", id: "buy" }, "Buy");
       button.disabled = cart.length === 0;
       button.addEventListener("click", () => {
-        track("purchase", { props: { items: cart.length }, revenue: { amount: total(), currency: "EUR" } });
+        weir.track("purchase", { props: { items: cart.length }, revenue: { amount: total(), currency: "EUR" } });
         cart.length = 0;
         element("count").textContent = 0;
         show();
@@ -64,7 +68,6 @@
     page = link.dataset.page;
     history.pushState({ page }, "", page === "home" ? "/" : `/?page=${page}#${page}`);
     show();
-    track("navigate", { props: { page } });
   });
   addEventListener("popstate", (event) => {
     page = event.state?.page ?? "home";

@@ -87,11 +87,12 @@ describe("pages", { concurrency: 4 }, () => {
     page.on("pageerror", (error) => errors.push(error.message));
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
     await page.goto(weir.url);
+    await page.waitForSelector("text=pageview: 204");
     await page.click("text=Sparkling water");
     await page.click("#add");
     await page.click("a[data-page=cart]");
     await page.click("#buy");
-    await page.waitForSelector("text=purchase: sent");
+    await page.waitForSelector("text=purchase: 204");
     if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/demo.png`, fullPage: true });
     const site = { url: weir.url };
     const [added] = await stored("add_to_cart", site);
