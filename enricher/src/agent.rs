@@ -6,9 +6,11 @@
 //! - `regexes` reads patterns that the user supplies
 //! - `hints` are what browsers say beside the agent, and what only they can know
 //! - `bot` tells programs from people
+//! - `claim` spells what a sender says where the agent says nothing
 
 pub(crate) mod bot;
 mod browser;
+mod claim;
 mod device;
 pub(crate) mod hints;
 mod regexes;
@@ -165,8 +167,21 @@ impl Cached {
     }
 }
 
-/// The step: derived values replace claimed ones only where the derivation succeeded.
-pub(crate) fn apply<'a>(document: &mut Document<'a>, agent: &'a Agent) {
+/// The step: derived values replace claimed ones only where the derivation succeeded. `agent` is `None`
+/// where there is none to read.
+pub(crate) fn apply<'a>(document: &mut Document<'a>, agent: Option<&'a Agent>) {
+    if let Some(agent) = agent {
+        derive(document, agent);
+    }
+    let is_known = |agent: &Agent| {
+        agent.browser_name.is_some() && agent.os_name.is_some() && agent.device_type.is_some()
+    };
+    if !agent.is_some_and(is_known) {
+        claim::apply(document);
+    }
+}
+
+fn derive<'a>(document: &mut Document<'a>, agent: &'a Agent) {
     document.set_known(slot::BROWSER_NAME, agent.browser_name.as_deref());
     if let Some(version) = agent.browser_version.as_deref() {
         document.set_text(slot::BROWSER_VERSION, version);

@@ -166,9 +166,7 @@ pub(crate) fn enrich_traced(
             true => None,
             false => parse_agent(enricher, &document, hints.as_ref()),
         };
-        if let Some(agent) = &agent {
-            agent::apply(&mut document, agent);
-        }
+        agent::apply(&mut document, agent.as_deref());
         if let Some(is_mobile) = hints.as_ref().and_then(Hints::is_mobile) {
             document.set(slot::DEVICE_IS_MOBILE, Value::Boolean(is_mobile));
         }

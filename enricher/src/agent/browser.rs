@@ -40,7 +40,7 @@ pub(super) fn identify(
         return (Some(row.name.to_owned()), version);
     }
     let Some(parsed) = parsed else {
-        return (None, None);
+        return old_explorer(agent);
     };
     let version = known(parsed.version).map(str::to_owned);
     let name = match parsed.name {
@@ -59,7 +59,17 @@ pub(super) fn identify(
         }
         name => known(name).filter(|_| parsed.browser_type == "browser"),
     };
-    (name.map(str::to_owned), version)
+    match name {
+        Some(name) => (Some(name.to_owned()), version),
+        None => old_explorer(agent),
+    }
+}
+
+/// Internet Explorer without the "compatible;" by which woothee knows it.
+fn old_explorer(agent: &str) -> (Option<String>, Option<String>) {
+    let version = version_after(agent, "MSIE ").map(str::to_owned);
+    let name = version.is_some().then(|| "Internet Explorer".to_owned());
+    (name, version)
 }
 
 /// woothee's word for what it does not know is no value.

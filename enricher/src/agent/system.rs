@@ -136,6 +136,10 @@ impl System {
                 return Self::new(family, None);
             }
         }
+        // "Windows; U;" of old browsers.
+        if agent.contains("Windows") {
+            return Self::windows(None);
+        }
         if agent.contains("Linux") || agent.contains("X11") {
             return Self::new("Linux", None);
         }

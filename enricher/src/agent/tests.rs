@@ -41,6 +41,12 @@ const PEOPLE: &[(&str, &str, &str, &str)] = &[
         "Computer",
     ),
     (
+        "Mozilla/5.0 (Windows; U; MSIE 9.0; WIndows NT 9.0; en-US))",
+        "Internet Explorer",
+        "Windows",
+        "Computer",
+    ),
+    (
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/605.1.15",
         "Safari",
         "macOS",

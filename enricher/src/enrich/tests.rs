@@ -277,6 +277,38 @@ fn programs_are_routed_where_settings_say_so() {
 }
 
 #[test]
+fn what_a_sender_says_of_the_visit_is_spelled_as_the_agent_would_say_it() {
+    let sent = json!({
+        "event_type": "pageview",
+        "browser_name": "InternetExplorer",
+        "os_name": "Mac OS X",
+        "os": "Mac OS X 14.5",
+        "device_type": "desktop",
+    });
+    let document = document(Config::default(), &sent);
+    let told = ["browser_name", "os_name", "os", "device_type"].map(|name| &document[name]);
+    assert_eq!(
+        told,
+        ["Internet Explorer", "macOS", "macOS 14.5", "Computer"]
+    );
+}
+
+#[test]
+fn what_a_sender_says_is_kept_where_nobody_knows_better() {
+    let sent = json!({
+        "event_type": "pageview",
+        "browser_name": "Own App",
+        "os_name": "Own OS",
+        "os": "macOS 14.5",
+        "device_type": "kiosk",
+    });
+    let document = document(Config::default(), &sent);
+    for (name, value) in sent.as_object().unwrap() {
+        assert_eq!(&document[name], value, "{name}");
+    }
+}
+
+#[test]
 fn servers_that_send_for_visitors_are_no_bots() {
     let sent = json!({"event_type": "a", "browser_user_agent": "python-requests/2.32",
         "lib": "acme-server/1.2", "received_at": NOW});
