@@ -118,6 +118,10 @@ impl Bench {
         }
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
@@ -209,11 +213,7 @@ impl Bench {
 
     /// Resident bytes of the gateway now.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let pid = self.gateway.as_ref().unwrap().id();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-        kilobytes.parse::<u64>().unwrap() << 10
+        self.gateway.as_ref().unwrap().memory_bytes().unwrap()
     }
 
     /// received = accepted + rejected + shed + dead-lettered + dropped.
