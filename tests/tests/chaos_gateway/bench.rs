@@ -206,8 +206,8 @@ impl Bench {
         let (count, statuses) = (seen.ids().len(), &seen.statuses);
         println!(
             "{count} acknowledged, all there and in order, {repeated} repetitions; \
-             statuses {statuses:?}, slowest {:?}, slowest refusal {:?}",
-            seen.slowest, seen.slowest_refusal
+             statuses {statuses:?}; {}",
+            seen.times()
         );
     }
 
