@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -463,6 +463,48 @@ async fn ids_that_collide_are_one_document_and_one_visitor_takes_any_number_of_e
         assert_eq!(came.statuses(), [204]);
     }
     assert_eq!(weir.wait_for_documents(5_001).await.unwrap(), 5_001);
+    unharmed(&weir).await;
+}
+
+/// Posts this many events, whose visitor has the same id or one of a thousand; returns the time until
+/// all are stored.
+async fn time_to_store(weir: &Weir, events: u64, visitors: u64) -> Duration {
+    const STORED: &str = "weir_sink_documents_total{outcome=\"created\"}";
+    let client = process::client();
+    let stored = || async {
+        let value = tests::weir::metric(&client, weir.admin(), STORED).await;
+        value.unwrap_or(0.0) as u64
+    };
+    let (before, since) = (stored().await, Instant::now());
+    let event =
+        |n: u64| json!({ "event_type": "a", "user_domain_id": format!("v{}", n % visitors) });
+    let numbers: Vec<u64> = (0..events).collect();
+    let posts = numbers.chunks(500).map(|chunk| async {
+        let batch: Vec<Value> = chunk.iter().map(|n| event(*n)).collect();
+        send(weir, "", json!(batch).to_string().as_bytes()).await
+    });
+    for came in join_all(posts).await {
+        assert_eq!(came.statuses(), [204], "{}", came.text);
+    }
+    while stored().await < before + events {
+        assert!(since.elapsed() < process::PATIENCE, "all are stored");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    since.elapsed()
+}
+
+#[tokio::test]
+async fn events_of_one_visitor_take_at_most_twice_the_time_of_spread_ones() {
+    let weir = start().await;
+    // The best of five rounds each, in turn: the machine may be busy with something else.
+    let (mut one, mut spread) = (Duration::MAX, Duration::MAX);
+    for _ in 0..5 {
+        one = one.min(time_to_store(&weir, 10_000, 1).await);
+        spread = spread.min(time_to_store(&weir, 10_000, 1_000).await);
+    }
+    let ratio = spread.as_secs_f64() / one.as_secs_f64();
+    println!("10,000 events of one visitor in {one:?}, of a thousand in {spread:?}: {ratio:.2}");
+    assert!(ratio >= 0.5, "{ratio}");
     unharmed(&weir).await;
 }
 
