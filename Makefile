@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test addresses chaos chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check ua-report fuzz
+.PHONY: help run test addresses proxies chaos chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -12,6 +12,9 @@ test: ## run every test, with a real broker and real engines (needs mvn, a JDK, 
 
 addresses: ## see by strace that nothing an event names is dialled (needs strace)
 	tests/run addresses
+
+proxies: ## smuggling through nginx and HAProxy (needs both)
+	tests/run proxies
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos

@@ -16,18 +16,29 @@ use crate::Config;
 use crate::problem::Problem;
 
 /// Compressed bodies up to this size are inflated in place; a larger one could hold the thread for
-/// more than half a millisecond.
+/// more than a millisecond, and so could any of brotli, whose decoder fills its window first.
 const INFLATE_IN_PLACE_BYTES: usize = 4 * 1024;
 
 /// Bytes of a refused body that are read and thrown away, so that the client sees the answer
 /// instead of a reset.
 const DRAIN_BYTES: usize = 4 << 20;
 
+/// A body may inflate to this size whatever was sent: events of one kind without ids are packed tightly.
+const ANY_RATIO_BYTES: usize = 1 << 20;
+
+/// Above that, the inflated bytes for each one that was sent. Batches of events with their ids come to
+/// 8 by gzip and 20 by the slowest zstd, bombs to 1,000 and more.
+const MAX_RATIO: usize = 32;
+
+/// 4 MiB, what encoders use unless told otherwise. The decoder fills the window before it hands out a
+/// byte, so a larger one costs time and memory before the limits above are looked at.
+const MAX_BROTLI_WINDOW_BITS: u8 = 22;
+
 /// Bytes by which an inflated body takes room in the budget.
 const PIECE_BYTES: u32 = 64 * 1024;
 
 /// Large bodies that are inflated at a time, one a processor: each has a thread and a window of up
-/// to 16 MiB, and more at a time would not be done sooner.
+/// to 8 MiB, and more at a time would not be done sooner.
 static INFLATING: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism();
     Semaphore::new(processors.map_or(1, usize::from))
@@ -56,9 +67,11 @@ where
     if encoding == Encoding::Identity {
         return Ok(sent);
     }
-    let max = config.max_inflated_bytes;
+    let credible = ANY_RATIO_BYTES.max(sent.len().saturating_mul(MAX_RATIO));
+    let max = config.max_inflated_bytes.min(credible);
     let budget = room.semaphore().clone();
-    let (inflated, taken) = if sent.len() <= INFLATE_IN_PLACE_BYTES {
+    let is_quick = sent.len() <= INFLATE_IN_PLACE_BYTES && encoding != Encoding::Brotli;
+    let (inflated, taken) = if is_quick {
         inflate(encoding, &sent, max, &budget)?
     } else {
         let _place = INFLATING.acquire().await;
@@ -153,8 +166,7 @@ pub(crate) fn inflate(
             read_all(flate2::read::ZlibDecoder::new(sent), max_bytes, budget)
         }
         Encoding::Deflate => read_all(flate2::read::DeflateDecoder::new(sent), max_bytes, budget),
-        // "Large window brotli", which is not RFC 7932: its window is up to 1 GiB.
-        Encoding::Brotli if sent.first().is_some_and(|byte| byte & 0x7f == 0x11) => {
+        Encoding::Brotli if brotli_window_bits(sent) > MAX_BROTLI_WINDOW_BITS => {
             Err(Problem::BadEncoding)
         }
         Encoding::Brotli => read_all(brotli::Decompressor::new(sent, 4_096), max_bytes, budget),
@@ -167,6 +179,19 @@ pub(crate) fn inflate(
                 .map_err(|_| Problem::BadEncoding)?;
             read_all(decoder, max_bytes, budget)
         }
+    }
+}
+
+/// The size of the window that a brotli stream asks for (RFC 7932, section 9.1), as a power of two.
+fn brotli_window_bits(sent: &[u8]) -> u8 {
+    let first = sent.first().copied().unwrap_or(0);
+    match (first & 1, first >> 1 & 7, first >> 4 & 7) {
+        (0, _, _) => 16,
+        (_, 0, 0) => 17,
+        // "Large window brotli", which is not of the RFC: up to 1 GiB.
+        (_, 0, 1) => 30,
+        (_, 0, n) => 8 + n,
+        (_, n, _) => 17 + n,
     }
 }
 

@@ -227,6 +227,18 @@ async fn every_encoding_is_inflated_within_its_cap() {
         204,
         "gzip without its header"
     );
+    // Above what any body may inflate to, by a ratio that events come to.
+    let noise = || -> String {
+        (0..100)
+            .map(|_| format!("{:016x}", rand::random::<u64>()))
+            .collect()
+    };
+    let event = |_| json!({ "event_type": "a", "page_title": noise() });
+    let batch: Vec<Value> = (0..700).map(event).collect();
+    let large = json!(batch).to_string();
+    assert!(large.len() > 1 << 20);
+    let header = [("content-encoding", "gzip")];
+    assert_eq!(bench.post(gzip(large.as_bytes()), &header).await.0, 204);
 }
 
 #[tokio::test]

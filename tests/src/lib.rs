@@ -6,12 +6,14 @@
 //! - [`cluster`]: three processes over a broker and an engine
 //! - [`faults`]: calls to the system that misbehave
 //! - [`panels`]: what Kibana would ask
+//! - [`proxies`]: HAProxy and nginx before gateways
 //! - [`visitors`]: who post one event after another, and what they were told
 
 pub mod cluster;
 pub mod faults;
 pub mod panels;
 pub mod process;
+pub mod proxies;
 pub mod visitors;
 pub mod weir;
 pub mod wire;

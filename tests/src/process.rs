@@ -140,9 +140,29 @@ impl Process {
     /// # Errors
     /// When it does not end in time.
     pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
+        self.terminate()?;
+        self.wait_for_end()
+    }
+
+    /// Sends SIGTERM.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn terminate(&self) -> anyhow::Result<()> {
         let pid = self.child.id().to_string();
         Command::new("kill").arg(pid).status()?;
-        self.wait_for_end()
+        Ok(())
+    }
+
+    /// Memory that is resident now.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn memory_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        Ok(kilobytes.context("a live process")?.parse::<u64>()? << 10)
     }
 
     /// Waits until it ends by itself.

@@ -23,16 +23,20 @@ pub struct Visitors {
 }
 
 /// What visitors were told.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Seen {
     /// Ids of acknowledged events by visitor, in the order in which they were sent.
     pub acknowledged: BTreeMap<String, Vec<String>>,
     /// Requests by status; 0 stands for no answer.
     pub statuses: BTreeMap<u16, u64>,
-    /// The longest time to an answer.
-    pub slowest: Duration,
-    /// The longest time to a refusal.
-    pub slowest_refusal: Duration,
+    /// Requests that found the gateway there and got no answer.
+    pub cut_off: u64,
+    /// The time to each acknowledgement.
+    pub acknowledged_in: Vec<Duration>,
+    /// The time to each refusal.
+    pub refused_in: Vec<Duration>,
+    /// Refusals that do not say when to come again.
+    pub without_retry_after: u64,
 }
 
 impl Visitors {
@@ -73,8 +77,26 @@ impl Seen {
         for (status, count) in other.statuses {
             *self.statuses.entry(status).or_default() += count;
         }
-        self.slowest = self.slowest.max(other.slowest);
-        self.slowest_refusal = self.slowest_refusal.max(other.slowest_refusal);
+        self.acknowledged_in.extend(other.acknowledged_in);
+        self.refused_in.extend(other.refused_in);
+        self.cut_off += other.cut_off;
+        self.without_retry_after += other.without_retry_after;
+    }
+
+    /// Times to an acknowledgement and to a refusal, in words.
+    #[must_use]
+    pub fn times(&self) -> String {
+        let words = |times| {
+            let of = |share| percentile(times, share);
+            format!(
+                "median {:?}, p99 {:?}, slowest {:?}",
+                of(0.5),
+                of(0.99),
+                of(1.0)
+            )
+        };
+        let (acknowledged, refused) = (words(&self.acknowledged_in), words(&self.refused_in));
+        format!("acknowledged in {acknowledged}; refused in {refused}")
     }
 
     /// Requests that were not acknowledged.
@@ -142,6 +164,18 @@ impl Seen {
     }
 }
 
+/// The time within which so large a share of `times` lies; none of none.
+#[must_use]
+pub fn percentile(times: &[Duration], share: f64) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let at = (sorted.len() as f64 * share).ceil() as usize;
+    sorted
+        .get(at.saturating_sub(1))
+        .copied()
+        .unwrap_or_default()
+}
+
 async fn visit(url: String, id: String, pause: Duration, is_over: Arc<AtomicBool>) -> Seen {
     let client = client();
     let (mut seen, mut acknowledged) = (Seen::default(), Vec::new());
@@ -149,19 +183,37 @@ async fn visit(url: String, id: String, pause: Duration, is_over: Arc<AtomicBool
     while !is_over.load(Ordering::Acquire) {
         let ids: Vec<String> = (next..next + BATCH).map(|n| format!("{id}-{n}")).collect();
         next += BATCH;
-        let event = |event_id: &String| json!({ "event_id": event_id, "event_type": "a", "user_domain_id": id });
+        let event = |event_id: &String| {
+            // What cannot be packed makes a record as large as usual ones are.
+            let filler: String = (0..16)
+                .map(|_| format!("{:016x}", rand::random::<u64>()))
+                .collect();
+            json!({ "event_id": event_id, "event_type": "a", "user_domain_id": id, "filler": filler })
+        };
         let body = json!(ids.iter().map(event).collect::<Vec<_>>()).to_string();
         let since = Instant::now();
         let answer = client.post(&url).body(body).send().await;
-        let status = answer.map_or(0, |answer| answer.status().as_u16());
+        let (status, says_when) = match answer {
+            Ok(answer) => {
+                let says_when = answer.headers().contains_key("retry-after");
+                (answer.status().as_u16(), says_when)
+            }
+            Err(error) => {
+                seen.cut_off += u64::from(!error.is_connect());
+                (0, false)
+            }
+        };
         *seen.statuses.entry(status).or_default() += 1;
         match status {
             204 => {
-                seen.slowest = seen.slowest.max(since.elapsed());
+                seen.acknowledged_in.push(since.elapsed());
                 acknowledged.extend(ids);
             }
             0 => tokio::time::sleep(Duration::from_millis(20)).await,
-            _ => seen.slowest_refusal = seen.slowest_refusal.max(since.elapsed()),
+            _ => {
+                seen.refused_in.push(since.elapsed());
+                seen.without_retry_after += u64::from(!says_when);
+            }
         }
         tokio::time::sleep(pause).await;
     }

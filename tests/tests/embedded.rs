@@ -290,6 +290,33 @@ async fn what_is_wrong_at_the_start_is_named_in_one_line() {
 }
 
 #[test]
+fn settings_of_the_spool_that_cannot_hold_are_all_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |content: &str| {
+        let file = folder.path().join("weir.toml");
+        std::fs::write(file, format!("stream = \"kafka://127.0.0.1:1\"\n{content}")).unwrap();
+        refusal(folder.path(), &["check"])
+    };
+    let (code, error) = check(
+        "[gateway]\nspool_after = \"50ms\"\nspool_max_bytes = \"1 KiB\"\n\
+         [kafka.properties]\n\"message.timeout.ms\" = \"0\"\n",
+    );
+    assert_eq!(code, 78, "{error}");
+    for words in [
+        "gateway.spool_after: 50ms is not within 100ms to 15s",
+        "gateway.spool_max_bytes: 1 KiB is less than 1 MiB; 0 turns the spool off",
+        "message.timeout.ms: 0, which is for ever, is not below 20s",
+    ] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let (code, error) = check("[gateway]\nspool_after = \"16s\"\n");
+    assert_eq!(code, 78, "{error}");
+    assert!(error.contains("gateway.spool_after: 16s"), "{error}");
+    let (code, error) = check("[gateway]\nspool_max_bytes = 0\n");
+    assert_eq!(code, 0, "{error}");
+}
+
+#[test]
 fn output_without_a_reader_ends_quietly() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

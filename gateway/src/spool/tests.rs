@@ -357,6 +357,29 @@ async fn full_spool_refuses_until_it_is_drained() {
 }
 
 #[tokio::test]
+async fn spool_that_cannot_be_used_is_refused_by_the_name_of_its_folder() {
+    let bench = Bench::new().await;
+    let folder = bench.spool_folder();
+    let check = async |words: &str| {
+        let opened = Spool::open(&folder, bench.options.clone()).await;
+        let Err(StreamError::Configuration(error)) = opened else {
+            panic!("{words}: it was opened");
+        };
+        let name = folder.display().to_string();
+        assert!(error.contains(&name) && error.contains(words), "{error}");
+    };
+    let held = bench.open().await;
+    check("in use").await;
+    held.close(Duration::from_secs(10)).await.unwrap();
+    drop(held);
+    fs::write(folder.join("format"), "9\n").unwrap();
+    check("log format 9").await;
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "").unwrap();
+    check("").await;
+}
+
+#[tokio::test]
 async fn old_spool_refuses() {
     let mut bench = Bench::new().await;
     bench.options.max_age = Duration::from_millis(50);

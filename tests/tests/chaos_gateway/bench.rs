@@ -118,6 +118,10 @@ impl Bench {
         }
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
@@ -202,18 +206,14 @@ impl Bench {
         let (count, statuses) = (seen.ids().len(), &seen.statuses);
         println!(
             "{count} acknowledged, all there and in order, {repeated} repetitions; \
-             statuses {statuses:?}, slowest {:?}, slowest refusal {:?}",
-            seen.slowest, seen.slowest_refusal
+             statuses {statuses:?}; {}",
+            seen.times()
         );
     }
 
     /// Resident bytes of the gateway now.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let pid = self.gateway.as_ref().unwrap().id();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-        kilobytes.parse::<u64>().unwrap() << 10
+        self.gateway.as_ref().unwrap().memory_bytes().unwrap()
     }
 
     /// received = accepted + rejected + shed + dead-lettered + dropped.

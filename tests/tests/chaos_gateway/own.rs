@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 use tests::faults;
 use tests::process;
 use tests::visitors::Seen;
+use tests::wire;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::bench::{Bench, DRAIN, seconds, variable};
 
@@ -39,6 +43,72 @@ async fn gateway_killed_again_and_again() {
     }
     bench.drained().await;
     println!("ready again within {slowest:?}");
+    bench.check(&seen).await;
+    bench.stop().await;
+}
+
+/// Requests of which half is sent when the gateway is told to stop.
+const HALF_SENT: u32 = 8;
+
+/// What a gateway may take to stop.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A request that is being answered, and waits for the rest of its body.
+async fn half_sent(address: &str, id: &str) -> (TcpStream, String) {
+    let body = format!(r#"{{"event_id":"{id}","event_type":"a","user_domain_id":"{id}"}}"#);
+    let length = body.len();
+    let head = format!(
+        "POST /collect HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+    );
+    let mut stream = wire::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 25];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let (now, later) = body.split_at(length / 2);
+    stream.write_all(now.as_bytes()).await.unwrap();
+    (stream, later.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts brokers of its own: make chaos-gateway"]
+async fn gateway_told_to_stop_again_and_again() {
+    let seed = variable("WEIR_CHAOS_SEED", rand::rng().random_range(0..1 << 32));
+    println!("WEIR_CHAOS_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut bench = Bench::start(1, &[]).await;
+    let (mut seen, mut slowest) = (Seen::default(), Duration::ZERO);
+    for round in 0..variable("WEIR_CHAOS_ROUNDS", 100) {
+        let visitors = bench.visitors(&format!("v{round}"));
+        tokio::time::sleep(Duration::from_millis(random.random_range(100..1_000))).await;
+        let ids: Vec<String> = (0..HALF_SENT)
+            .map(|n| format!("half-{round}-{n}"))
+            .collect();
+        let half = ids.iter().map(|id| half_sent(&bench.public, id));
+        let half = join_all(half).await;
+        let gateway = bench.gateway.as_mut().unwrap();
+        gateway.terminate().unwrap();
+        let since = Instant::now();
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
+        for (mut stream, rest) in half {
+            stream.write_all(rest.as_bytes()).await.unwrap();
+            let came = wire::listen(&mut stream, STOP).await;
+            assert_eq!(came.statuses(), [204], "{}", came.text);
+        }
+        assert!(gateway.wait_for_end().unwrap().success());
+        slowest = slowest.max(since.elapsed());
+        gateway.kill_and_restart().unwrap();
+        seen.add(visitors.stop().await.unwrap());
+        let half = ids.into_iter().map(|id| (id.clone(), vec![id]));
+        seen.acknowledged.extend(half);
+        bench.wait_until_ready().await;
+    }
+    println!(
+        "stopped within {slowest:?}; {} requests cut off",
+        seen.cut_off
+    );
+    assert!(slowest < STOP, "{slowest:?}");
+    bench.drained().await;
     bench.check(&seen).await;
     bench.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -26,8 +26,12 @@ fn deflate(data: &[u8]) -> Vec<u8> {
 }
 
 fn brotli(data: &[u8]) -> Vec<u8> {
+    brotli_of_window(data, 22)
+}
+
+fn brotli_of_window(data: &[u8], bits: u32) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut encoder = brotli::CompressorWriter::new(&mut out, 4_096, 9, 24);
+    let mut encoder = brotli::CompressorWriter::new(&mut out, 4_096, 9, bits);
     encoder.write_all(data).expect("memory");
     drop(encoder);
     out
@@ -56,28 +60,24 @@ async fn bombs_are_refused_within_bounded_memory() {
     ];
     drop(blanks);
     good_request(&weir).await;
-    let (before, used) = (resident_mib(&weir), processor_ms(&weir));
-    let mut sent = 0;
+    let before = resident_mib(&weir);
     for (name, bomb) in &bombs {
         let header = format!("Content-Encoding: {name}\r\n");
-        // All at once, so that they would need 100 times 8 MiB if each got its own.
+        let used = processor_ms(&weir);
+        // All at once, so that they would need 100 times as much if each got its own.
         let sending = (0..100).map(|_| send(&weir, &header, bomb));
         for came in join_all(sending).await {
-            let statuses = came.statuses();
-            assert!(matches!(statuses[..], [413 | 503]), "{name}: {}", came.text);
-            sent += 1;
+            assert_eq!(came.statuses(), [413], "{name}: {}", came.text);
         }
+        let (bytes, used) = (bomb.len(), processor_ms(&weir) - used);
+        println!("{name}: 100 bombs of {bytes} bytes, {used} ms of processor");
+        // Twice the bound, for a machine that is busy with something else.
+        assert!(used <= 2_000, "{name}: {used} ms");
     }
-    let (grown, used) = (
-        resident_mib(&weir).saturating_sub(before),
-        processor_ms(&weir) - used,
-    );
-    println!(
-        "{sent} bombs: {grown} MiB more, {} ms of processor each",
-        used / sent
-    );
-    // The budget of bytes under way is 128 MiB.
-    assert!(grown < 250, "{grown} MiB");
+    let grown = resident_mib(&weir).saturating_sub(before);
+    println!("{grown} MiB more");
+    // A MiB each, were all of them inflated at the same time.
+    assert!(grown < 100, "{grown} MiB");
     unharmed(&weir).await;
 }
 
@@ -89,7 +89,7 @@ async fn encodings_that_lie_are_refused_by_code() {
     let twice = gzip(&gzip(event));
     // "Large window brotli" with a window of 1 GiB.
     let large_window = [0x11, 0x1e, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00];
-    let cases: [(&str, Vec<u8>, u16); 11] = [
+    let cases: [(&str, Vec<u8>, u16); 14] = [
         ("gzip, gzip", twice.clone(), 415),
         ("gzip\r\nContent-Encoding: gzip", twice.clone(), 415),
         ("gzip", twice, 400),
@@ -99,6 +99,9 @@ async fn encodings_that_lie_are_refused_by_code() {
         ("br", torn(brotli(event)), 400),
         ("zstd", torn(zstd(event)), 400),
         ("br", large_window.to_vec(), 400),
+        ("br", brotli_of_window(event, 24), 400),
+        ("br", brotli_of_window(event, 22), 204),
+        ("br", brotli_of_window(event, 10), 204),
         ("gzip", event.to_vec(), 400),
         ("zstd", gzip(event), 400),
     ];
@@ -460,6 +463,48 @@ async fn ids_that_collide_are_one_document_and_one_visitor_takes_any_number_of_e
         assert_eq!(came.statuses(), [204]);
     }
     assert_eq!(weir.wait_for_documents(5_001).await.unwrap(), 5_001);
+    unharmed(&weir).await;
+}
+
+/// Posts this many events, whose visitor has the same id or one of a thousand; returns the time until
+/// all are stored.
+async fn time_to_store(weir: &Weir, events: u64, visitors: u64) -> Duration {
+    const STORED: &str = "weir_sink_documents_total{outcome=\"created\"}";
+    let client = process::client();
+    let stored = || async {
+        let value = tests::weir::metric(&client, weir.admin(), STORED).await;
+        value.unwrap_or(0.0) as u64
+    };
+    let (before, since) = (stored().await, Instant::now());
+    let event =
+        |n: u64| json!({ "event_type": "a", "user_domain_id": format!("v{}", n % visitors) });
+    let numbers: Vec<u64> = (0..events).collect();
+    let posts = numbers.chunks(500).map(|chunk| async {
+        let batch: Vec<Value> = chunk.iter().map(|n| event(*n)).collect();
+        send(weir, "", json!(batch).to_string().as_bytes()).await
+    });
+    for came in join_all(posts).await {
+        assert_eq!(came.statuses(), [204], "{}", came.text);
+    }
+    while stored().await < before + events {
+        assert!(since.elapsed() < process::PATIENCE, "all are stored");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    since.elapsed()
+}
+
+#[tokio::test]
+async fn events_of_one_visitor_take_at_most_twice_the_time_of_spread_ones() {
+    let weir = start().await;
+    // The best of five rounds each, in turn: the machine may be busy with something else.
+    let (mut one, mut spread) = (Duration::MAX, Duration::MAX);
+    for _ in 0..5 {
+        one = one.min(time_to_store(&weir, 10_000, 1).await);
+        spread = spread.min(time_to_store(&weir, 10_000, 1_000).await);
+    }
+    let ratio = spread.as_secs_f64() / one.as_secs_f64();
+    println!("10,000 events of one visitor in {one:?}, of a thousand in {spread:?}: {ratio:.2}");
+    assert!(ratio >= 0.5, "{ratio}");
     unharmed(&weir).await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::wire::{self, Came};
+use tests::wire;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{good_request, start, unharmed};
@@ -45,22 +45,13 @@ async fn heads_above_the_limits_are_refused_by_status() {
     unharmed(&weir).await;
 }
 
-/// Sends `attack` with another request hidden behind it, on one connection.
-async fn smuggle(address: &str, attack: &str) -> Came {
-    wire::exchange(address, attack.replace('\n', "\r\n").as_bytes())
-        .await
-        .expect("the gateway can be reached")
-}
-
-#[tokio::test]
-async fn smuggled_request_is_never_answered() {
-    let weir = start().await;
-    let hidden = "GET /readyz HTTP/1.1\nHost: a\n\n";
+/// Requests whose end two readers may see at different places, with another one, `hidden`, behind it.
+pub(crate) fn smuggling(hidden: &str) -> Vec<(&'static str, String)> {
     let post = |headers: &str, body: &str| format!("POST /collect HTTP/1.1\n{headers}\n{body}");
     // Whoever reads the other of two lengths takes the hidden request for a second one.
     let length = BODY.len();
     let chunked = format!("{length:x}\n{BODY}\n0\n\n");
-    let cases = [
+    vec![
         (
             "length and chunked",
             post(
@@ -184,9 +175,18 @@ async fn smuggled_request_is_never_answered() {
                 "POST /collect HTTP/1.0\nHost: a\nTransfer-Encoding: chunked\n\n{chunked}{hidden}"
             ),
         ),
-    ];
-    for (name, attack) in cases {
-        let came = smuggle(weir.public(), &attack).await;
+    ]
+}
+
+#[tokio::test]
+async fn smuggled_request_is_never_answered() {
+    let weir = start().await;
+    let hidden = "GET /readyz HTTP/1.1\nHost: a\n\n";
+    for (name, attack) in smuggling(hidden) {
+        let attack = attack.replace('\n', "\r\n");
+        let came = wire::exchange(weir.public(), attack.as_bytes())
+            .await
+            .unwrap();
         let statuses = came.statuses();
         assert!(statuses.len() <= 1, "{name}: {}", came.text);
         assert!(!came.text.contains("ready\n"), "{name}: {}", came.text);
@@ -351,7 +351,7 @@ async fn headers_and_query_do_not_change_what_others_may_cache() {
             let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
             format!("{head}{headers}\r\n").into_bytes()
         };
-        let body = |came: &Came| came.text.split_once("\r\n\r\n").unwrap().1.to_owned();
+        let body = |came: &wire::Came| came.text.split_once("\r\n\r\n").unwrap().1.to_owned();
         let plain = wire::exchange(weir.public(), &ask(path, "a", ""))
             .await
             .unwrap();

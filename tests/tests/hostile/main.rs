@@ -7,12 +7,14 @@
 //! - `clients`: who says what of themselves: addresses, origins, keys, rates
 //! - `tls`: TLS in the process
 //! - `addresses`: what events name is not dialled
+//! - `proxies`: requests that a proxy and the gateway may read differently
 
 mod addresses;
 mod bodies;
 mod clients;
 mod connections;
 mod heads;
+mod proxies;
 mod tls;
 
 use std::path::Path;
@@ -80,11 +82,7 @@ fn files(weir: &Weir) -> usize {
 
 /// Memory of the process that is in use, in MiB.
 fn resident_mib(weir: &Weir) -> u64 {
-    let path = format!("/proc/{}/status", weir.process().id());
-    let status = std::fs::read_to_string(path).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kib.unwrap_or(0) / 1024
+    weir.process().memory_bytes().map_or(0, |bytes| bytes >> 20)
 }
 
 /// Processor time that the process has used, in milliseconds.
