@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test addresses chaos chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check ua-report fuzz
+.PHONY: help run test addresses chaos chaos-delivery chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,6 +15,9 @@ addresses: ## see by strace that nothing an event names is dialled (needs strace
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
+
+chaos-delivery: ## kill every stage and the engine under load for WEIR_CHAOS_SECONDS (600), then replay what was refused
+	WEIR_CHAOS_SECONDS=$${WEIR_CHAOS_SECONDS:-600} tests/run chaos-delivery
 
 chaos-gateway: ## faults of brokers, disk, clock and gateway under load (WEIR_CHAOS_SECONDS, WEIR_CHAOS_ROUNDS; needs haproxy)
 	tests/run chaos-gateway --skip soak

@@ -105,6 +105,14 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it has not ended by itself.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Kills it without warning and starts it again.
     ///
     /// # Errors
