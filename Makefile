@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test addresses chaos chaos-delivery chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check ua-report fuzz
+.PHONY: help run test addresses chaos chaos-delivery chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check image-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -7,7 +7,7 @@ help: ## list the targets
 run: ## start everything in one process, with fake visitors
 	cargo run --release -- up --demo
 
-test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Python 3.11)
+test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Node 20, Go, Python 3.11)
 	tests/run
 
 addresses: ## see by strace that nothing an event names is dialled (needs strace)
@@ -56,3 +56,6 @@ lint: ## format check, clippy, rustdoc, licences, unused dependencies
 
 deploy-check: ## check compose, Helm, Prometheus, Grafana and systemd files (needs Go, apt-get)
 	tests/deploy/run
+
+image-check: ## carry out deploy/Dockerfile without a container engine (needs root, debootstrap)
+	tests/deploy/image
