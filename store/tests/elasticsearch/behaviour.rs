@@ -106,6 +106,18 @@ pub(crate) async fn prepares_once(engine: Engine, distribution: Distribution) {
         let path = format!("/_index_template/{}", template.name);
         assert_eq!(engine.ask(Method::Get, &path, Value::Null).await.0, 200);
     }
+    // The common schema's names can be searched like the fields that they stand for.
+    store.write(&[engine.document("1", "{}")]).await.unwrap();
+    let path = format!("/{}-*/_field_caps?fields=*", engine.prefix());
+    let (_, found) = engine.ask(Method::Get, &path, Value::Null).await;
+    for (alias, field) in event::ECS_ALIASES {
+        let kinds = |name: &str| found["fields"][name].as_object().cloned();
+        let kinds = (kinds(alias), kinds(field));
+        assert!(
+            kinds.0.is_some() && kinds.0 == kinds.1,
+            "{alias}: {kinds:?}"
+        );
+    }
     engine.clean().await;
 }
 
