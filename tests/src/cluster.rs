@@ -231,6 +231,17 @@ impl Cluster {
         weir::copies(&self.client, &self.search_url(), ids).await
     }
 
+    /// Asks the engine; `PREFIX` in the path is the indices' own.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let path = path.replace("PREFIX", &self.prefix);
+        let answer = self.client.get(format!("{}/{path}", self.engine));
+        let text = answer.send().await?.error_for_status()?.text().await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Puts something into the engine; `PREFIX` in the path is the indices' own.
     ///
     /// # Errors

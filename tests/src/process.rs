@@ -105,6 +105,17 @@ impl Process {
         self.child.id()
     }
 
+    /// Memory that it holds.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn memory_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        Ok(kilobytes.context("VmRSS")?.parse::<u64>()? << 10)
+    }
+
     /// Whether it has not ended by itself.
     ///
     /// # Errors

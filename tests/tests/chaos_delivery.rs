@@ -113,8 +113,9 @@ async fn letters(cluster: &Cluster) -> Vec<DeadLetter> {
     records.into_iter().map(read_one).collect()
 }
 
-/// Waits until the engine has `count` documents and no more, and holds each of `ids` once.
-async fn check_documents(cluster: &Cluster, ids: &[String]) {
+/// Waits until the engine has as many documents as `ids`; they must be each of them once, and no more.
+/// Returns how long they took to come.
+async fn check_documents(cluster: &Cluster, ids: &[String]) -> Duration {
     let since = Instant::now();
     let query = json!({ "size": 0, "track_total_hits": true });
     let count = loop {
@@ -125,11 +126,13 @@ async fn check_documents(cluster: &Cluster, ids: &[String]) {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     };
+    let taken = since.elapsed();
     let copies = cluster.copies(ids).await.unwrap();
     let missing = copies.iter().filter(|count| **count == 0).count();
     let doubled = copies.iter().filter(|count| **count > 1).count();
     assert_eq!((missing, doubled), (0, 0), "of {}", ids.len());
     assert_eq!(count, Some(ids.len() as u64), "documents that nobody sent");
+    taken
 }
 
 fn words(output: &Output) -> String {
@@ -163,6 +166,54 @@ async fn replay(cluster: &Cluster, count: usize) {
     println!("after {}: {}", said.trim(), sent.trim());
     let sent = words(&cluster.command("dlq", &all).unwrap());
     assert!(sent.starts_with(&format!("{count} sent again")), "{sent}");
+}
+
+/// What an absence of the engine may add to the memory of a stage.
+const MORE_MEMORY_BYTES: u64 = 32 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a broker and an engine of its own: make test"]
+async fn engine_that_is_away_for_long_loses_nothing_and_fills_nothing() {
+    let time = Duration::from_secs(variable("WEIR_CHAOS_SECONDS", 30));
+    let mut cluster = Cluster::start().await.unwrap();
+    let url = service("WEIR_TEST_ELASTICSEARCH");
+    let port = url.rsplit(':').next().unwrap().to_owned();
+    let memory = |cluster: &Cluster| -> Vec<u64> {
+        let stages = cluster.stages.iter();
+        stages.map(|stage| stage.memory_bytes().unwrap()).collect()
+    };
+    let pause = Duration::from_millis(50);
+    let visitors = Visitors::start(cluster.public(), "v", 12, pause);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    run_script("elasticsearch", "stop", ENGINE, &[]).unwrap();
+    // What fills in the first seconds is bulks and buffers with a cap.
+    tokio::time::sleep(time / 4).await;
+    let before = memory(&cluster);
+    tokio::time::sleep(time - time / 4).await;
+    let after = memory(&cluster);
+    let seen = visitors.stop().await.unwrap();
+    assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
+    let ids = seen.ids();
+    run_script("elasticsearch", "start", ENGINE, &["--port", &port]).unwrap();
+    let taken = check_documents(&cluster, &ids).await;
+    let (input, output) = (time.as_secs_f64() + 5.0, taken.as_secs_f64());
+    println!(
+        "{} events, {:.0} a second; written {:.0} a second; memory {before:?} to {after:?}",
+        ids.len(),
+        ids.len() as f64 / input,
+        ids.len() as f64 / output,
+    );
+    for (before, after) in before.iter().zip(&after) {
+        assert!(after.saturating_sub(*before) < MORE_MEMORY_BYTES);
+    }
+    assert!(
+        letters(&cluster).await.is_empty(),
+        "an absence is no dead letter"
+    );
+    for stage in &mut cluster.stages {
+        assert!(stage.stop().unwrap().success());
+    }
+    cluster.clean().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
