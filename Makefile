@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test addresses proxies chaos chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check ua-report fuzz
+.PHONY: help run test addresses proxies chaos chaos-delivery chaos-gateway soak bench-gateway bench-enricher bench-steps bench-sink kill-tabs lint deploy-check image-check ua-report fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -7,7 +7,7 @@ help: ## list the targets
 run: ## start everything in one process, with fake visitors
 	cargo run --release -- up --demo
 
-test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Python 3.11)
+test: ## run every test, with a real broker and real engines (needs mvn, a JDK, Node 20, Go, Python 3.11)
 	tests/run
 
 addresses: ## see by strace that nothing an event names is dialled (needs strace)
@@ -18,6 +18,9 @@ proxies: ## smuggling through nginx and HAProxy (needs both)
 
 chaos: ## kill processes for twenty rounds (WEIR_CHAOS_ROUNDS, WEIR_CHAOS_SEED)
 	WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-20} tests/run chaos
+
+chaos-delivery: ## kill every stage and the engine under load for WEIR_CHAOS_SECONDS (600), then replay what was refused
+	WEIR_CHAOS_SECONDS=$${WEIR_CHAOS_SECONDS:-600} tests/run chaos-delivery
 
 chaos-gateway: ## faults of brokers, disk, clock and gateway under load (WEIR_CHAOS_SECONDS, WEIR_CHAOS_ROUNDS; needs haproxy)
 	tests/run chaos-gateway --skip soak
@@ -56,3 +59,6 @@ lint: ## format check, clippy, rustdoc, licences, unused dependencies
 
 deploy-check: ## check compose, Helm, Prometheus, Grafana and systemd files (needs Go, apt-get)
 	tests/deploy/run
+
+image-check: ## carry out deploy/Dockerfile without a container engine (needs root, debootstrap)
+	tests/deploy/image

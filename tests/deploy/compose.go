@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,6 +45,15 @@ func load(folder string, without string) (*types.Project, error) {
 		return nil, err
 	}
 	return options.LoadProject(context.Background())
+}
+
+// Prints the services as the parser understands them, as JSON.
+func printServices(folder string) error {
+	project, err := load(folder, "")
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(project.Services)
 }
 
 func checkCompose(folder string) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -12,6 +13,8 @@ import (
 	"helm.sh/helm/v3/pkg/engine"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
+	serializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/client-go/kubernetes/scheme"
 )
 
 func checkChart(folder string) error {
@@ -52,7 +55,13 @@ func checkChart(folder string) error {
 	if _, err := render(folder, wrong); err == nil {
 		return fmt.Errorf("the chart takes an embedded stream")
 	}
-	fmt.Printf("helm: %s %s lints and renders\n", chart.Name(), chart.Metadata.Version)
+	misspelt := map[string]interface{}{
+		"apiVersion": "v1", "kind": "Service", "spec": map[string]interface{}{"port": []interface{}{}},
+	}
+	if err := checkSchema(misspelt); err == nil {
+		return fmt.Errorf("a misspelt member passes")
+	}
+	fmt.Printf("helm: %s %s lints, renders and fits Kubernetes' types\n", chart.Name(), chart.Metadata.Version)
 	return nil
 }
 
@@ -87,12 +96,33 @@ func render(folder string, values map[string]interface{}) (map[string]int, error
 			}
 			kind, _ := object["kind"].(string)
 			kinds[kind]++
+			if err := checkSchema(object); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
 			if err := checkPod(object); err != nil {
 				return nil, fmt.Errorf("%s: %w", file, err)
 			}
 		}
 	}
 	return kinds, nil
+}
+
+// Read strictly as Kubernetes' own type: no unknown member, no value of another type. Kinds that other
+// operators define have no type here.
+func checkSchema(object map[string]interface{}) error {
+	version, _ := object["apiVersion"].(string)
+	switch group, _, _ := strings.Cut(version, "/"); group {
+	case "keda.sh", "monitoring.coreos.com":
+		return nil
+	}
+	text, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	options := serializer.SerializerOptions{Strict: true}
+	reader := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, options)
+	_, _, err = reader.Decode(text, nil, nil)
+	return err
 }
 
 // A workload's pods are not root, write nothing but volumes, and its selector finds them.

@@ -42,6 +42,21 @@ pub fn service(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} must be set: see tests/run"))
 }
 
+/// Runs a script of `tests/services` on the folder that a variable names.
+///
+/// # Errors
+/// When it fails.
+pub fn run_script(name: &str, command: &str, folder: &str, more: &[&str]) -> anyhow::Result<()> {
+    let path = format!("{}/services/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut script = Command::new(path);
+    let status = script
+        .args([command, &service(folder)])
+        .args(more)
+        .status()?;
+    anyhow::ensure!(status.success(), "{name} {command}");
+    Ok(())
+}
+
 impl Cluster {
     /// Makes topics and starts the three over the services that the variables name; topics,
     /// groups and indices have names of their own.
@@ -132,19 +147,31 @@ impl Cluster {
     /// # Errors
     /// When it cannot be run.
     pub fn command(&self, name: &str, arguments: &[&str]) -> anyhow::Result<std::process::Output> {
+        Ok(self.prepared(name, arguments).output()?)
+    }
+
+    /// Another command with the same configuration, not run yet.
+    #[must_use]
+    pub fn prepared(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = process::weir();
-        let command = self.settings.apply(&mut command).arg(name).args(arguments);
+        self.settings.apply(&mut command).arg(name).args(arguments);
         // Some ask the gateway.
         if let Some(gateway) = self.admin.first() {
             command.env("WEIR_ADMIN__LISTEN", gateway);
         }
-        Ok(command.output()?)
+        command
     }
 
     /// The topic of the events as received.
     #[must_use]
     pub fn raw_topic(&self) -> String {
         format!("{}-raw", self.prefix)
+    }
+
+    /// The topic of what was refused.
+    #[must_use]
+    pub fn dead_topic(&self) -> String {
+        format!("{}-dead", self.prefix)
     }
 
     /// Whether the gateway tells everybody that it is ready.
@@ -202,6 +229,17 @@ impl Cluster {
     /// When a search fails.
     pub async fn copies(&self, ids: &[String]) -> anyhow::Result<Vec<usize>> {
         weir::copies(&self.client, &self.search_url(), ids).await
+    }
+
+    /// Asks the engine; `PREFIX` in the path is the indices' own.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let path = path.replace("PREFIX", &self.prefix);
+        let answer = self.client.get(format!("{}/{path}", self.engine));
+        let text = answer.send().await?.error_for_status()?.text().await?;
+        Ok(serde_json::from_str(&text)?)
     }
 
     /// Puts something into the engine; `PREFIX` in the path is the indices' own.

@@ -105,6 +105,25 @@ impl Process {
         self.child.id()
     }
 
+    /// Memory that it holds.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn memory_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        Ok(kilobytes.context("VmRSS")?.parse::<u64>()? << 10)
+    }
+
+    /// Whether it has not ended by itself.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Kills it without warning and starts it again.
     ///
     /// # Errors
@@ -152,17 +171,6 @@ impl Process {
         let pid = self.child.id().to_string();
         Command::new("kill").arg(pid).status()?;
         Ok(())
-    }
-
-    /// Memory that is resident now.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn memory_bytes(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        Ok(kilobytes.context("a live process")?.parse::<u64>()? << 10)
     }
 
     /// Waits until it ends by itself.

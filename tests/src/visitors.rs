@@ -44,13 +44,25 @@ impl Visitors {
     /// `address`.
     #[must_use]
     pub fn start(address: &str, name: &str, count: usize, pause: Duration) -> Self {
+        Self::start_with(address, name, count, pause, event)
+    }
+
+    /// The same with events that `event` makes of an id and its visitor.
+    #[must_use]
+    pub fn start_with(
+        address: &str,
+        name: &str,
+        count: usize,
+        pause: Duration,
+        event: fn(&str, &str) -> Value,
+    ) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let visit = |number| {
             let (url, id) = (
                 format!("http://{address}/collect"),
                 format!("{name}-{number}"),
             );
-            tokio::spawn(visit(url, id, pause, is_over.clone()))
+            tokio::spawn(visit(url, id, pause, event, is_over.clone()))
         };
         let tasks = (0..count).map(visit).collect();
         Self { is_over, tasks }
@@ -176,21 +188,29 @@ pub fn percentile(times: &[Duration], share: f64) -> Duration {
         .unwrap_or_default()
 }
 
-async fn visit(url: String, id: String, pause: Duration, is_over: Arc<AtomicBool>) -> Seen {
+fn event(id: &str, visitor: &str) -> Value {
+    // What cannot be packed makes a record as large as usual ones are.
+    let filler: String = (0..16)
+        .map(|_| format!("{:016x}", rand::random::<u64>()))
+        .collect();
+    json!({ "event_id": id, "event_type": "a", "user_domain_id": visitor, "filler": filler })
+}
+
+async fn visit(
+    url: String,
+    id: String,
+    pause: Duration,
+    event: fn(&str, &str) -> Value,
+    is_over: Arc<AtomicBool>,
+) -> Seen {
     let client = client();
     let (mut seen, mut acknowledged) = (Seen::default(), Vec::new());
     let mut next = 0;
     while !is_over.load(Ordering::Acquire) {
         let ids: Vec<String> = (next..next + BATCH).map(|n| format!("{id}-{n}")).collect();
         next += BATCH;
-        let event = |event_id: &String| {
-            // What cannot be packed makes a record as large as usual ones are.
-            let filler: String = (0..16)
-                .map(|_| format!("{:016x}", rand::random::<u64>()))
-                .collect();
-            json!({ "event_id": event_id, "event_type": "a", "user_domain_id": id, "filler": filler })
-        };
-        let body = json!(ids.iter().map(event).collect::<Vec<_>>()).to_string();
+        let events: Vec<_> = ids.iter().map(|event_id| event(event_id, &id)).collect();
+        let body = json!(events).to_string();
         let since = Instant::now();
         let answer = client.post(&url).body(body).send().await;
         let (status, says_when) = match answer {

@@ -226,6 +226,46 @@ async fn poison_is_buried_with_its_reason_and_restored_after_a_mend() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a broker and an engine: make test"]
+async fn names_of_properties_sites_and_paths_make_nothing_grow() {
+    const COUNT: u64 = 10_000;
+    let cluster = Cluster::start().await.unwrap();
+    let event = |n: u64| {
+        // Types conflict: the same name is a number, a text, an object.
+        let value = [json!(n), json!("text"), json!({ "deep": true })][n as usize % 3].clone();
+        json!({
+            "event_id": format!("id-{n}"),
+            "event_type": format!("type {n}"),
+            "site": format!("site-{n}.example"),
+            "page_url": format!("https://site-{n}.example/{n}?utm_source=s{n}"),
+            "browser_user_agent": format!("agent/{n}"),
+            "props": { format!("name {n}"): value, "same": value },
+            format!("member {n}"): n,
+        })
+    };
+    let first = json!([event(0), event(1), event(2)]).to_string();
+    assert_eq!(cluster.post(first).await.unwrap(), 204);
+    cluster.wait_for_documents(3).await.unwrap();
+    let mapping = cluster.get("PREFIX-*/_mapping").await.unwrap();
+    for from in (0..COUNT).step_by(500) {
+        let events: Vec<_> = (from..from + 500).map(event).collect();
+        assert_eq!(cluster.post(json!(events).to_string()).await.unwrap(), 204);
+    }
+    assert_eq!(cluster.wait_for_documents(COUNT).await.unwrap(), COUNT);
+    assert_eq!(cluster.get("PREFIX-*/_mapping").await.unwrap(), mapping);
+    for admin in &cluster.admin {
+        let url = format!("http://{admin}/metrics");
+        let answer = tests::process::client().get(url).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let series = text.lines().filter(|line| !line.starts_with('#')).count();
+        println!("{series} series, {} bytes", text.len());
+        assert!(series <= 500 && text.len() <= 256 << 10);
+        assert!(!text.contains("site-") && !text.contains("type "));
+    }
+    cluster.clean().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a broker and an engine: make test"]
 async fn commands_say_what_they_find() {
     let cluster = Cluster::start().await.unwrap();
     let run = |name, arguments: &[&str]| {

@@ -5,7 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tests::faults;
 use tests::process;
 use tests::weir::Weir;
 
@@ -41,6 +42,44 @@ async fn posted_event_is_found_enriched() {
     assert_eq!(document["props"]["mine"], 1);
     let id = document["user_domain_id"].as_str().unwrap_or_default();
     assert_eq!(id.len(), 32, "the hash of the day: {document}");
+}
+
+#[tokio::test]
+async fn retry_after_midnight_is_known_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = faults::compile("clock", folder.path()).unwrap();
+    let offset = folder.path().join("offset");
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let midnight = (now / 86_400 + 2) * 86_400;
+    let set = |time: u64| std::fs::write(&offset, (time - now).to_string()).unwrap();
+    set(midnight - 10);
+    let path = offset.clone();
+    let weir = Weir::start_with(move |command, _| {
+        command
+            .env("LD_PRELOAD", &library)
+            .env("CLOCK_OFFSET", &path);
+    })
+    .await
+    .unwrap();
+    let before = (midnight - 20) * 1_000;
+    let timed = uuid::Builder::from_unix_timestamp_millis(before, &[7; 10]).into_uuid();
+    let events = json!([
+        { "event_id": "of the client's time", "event_type": "a", "event_timestamp": before },
+        { "event_id": timed.to_string(), "event_type": "a" },
+    ]);
+    assert_eq!(weir.post(events.to_string()).await.unwrap(), 204);
+    set(midnight + 3_600);
+    assert_eq!(weir.post(events.to_string()).await.unwrap(), 204);
+    let later = json!({ "event_id": "later", "event_type": "a" });
+    assert_eq!(weir.post(later.to_string()).await.unwrap(), 204);
+    assert_eq!(weir.wait_for_documents(3).await.unwrap(), 3);
+    let answer = weir.search(&json!({})).await.unwrap();
+    let hits = answer["hits"]["hits"].as_array().unwrap();
+    let is_later = |hit: &Value| hit["_id"] == "later";
+    let (later, before): (Vec<&Value>, Vec<&Value>) = hits.iter().partition(|hit| is_later(hit));
+    assert_eq!((later.len(), before.len()), (1, 2), "{answer}");
+    assert_eq!(before[0]["_index"], before[1]["_index"]);
+    assert_ne!(before[0]["_index"], later[0]["_index"]);
 }
 
 #[tokio::test]

@@ -2,26 +2,12 @@
 //!
 //! `make test` runs this after the other tests, for it stops and starts their services.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
-
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-use tests::cluster::{Cluster, service};
+use tests::cluster::{Cluster, run_script, service};
 use tests::process::PATIENCE;
 use tests::visitors::Visitors;
-
-/// Runs a script of `tests/services` on the folder that a variable names.
-fn script(name: &str, command: &str, folder: &str, more: &[&str]) {
-    let path = format!("{}/services/{name}", env!("CARGO_MANIFEST_DIR"));
-    let folder = service(folder);
-    let status = Command::new(path)
-        .args([command, &folder])
-        .args(more)
-        .status()
-        .unwrap();
-    assert!(status.success(), "{name} {command}");
-}
 
 /// Waits until a metric of the gateway is as wanted.
 async fn wait_for(cluster: &Cluster, name: &str, is_so: impl Fn(f64) -> bool) {
@@ -55,7 +41,7 @@ async fn nothing_is_lost_while_the_broker_or_the_engine_is_away() {
     // Out of the broker's time into that of its absence and back, without a pause.
     let staying = start(&cluster, "staying");
     tokio::time::sleep(Duration::from_secs(1)).await;
-    script("kafka", "stop", "WEIR_TEST_KAFKA_FOLDER", &[]);
+    run_script("kafka", "stop", "WEIR_TEST_KAFKA_FOLDER", &[]).unwrap();
     wait_for(&cluster, EVENTS, |events| events > 1_000.0).await;
 
     let report = words(&cluster.command("spool", &["list"]).unwrap());
@@ -79,7 +65,7 @@ async fn nothing_is_lost_while_the_broker_or_the_engine_is_away() {
     cluster.stages[0].wait_until_ready(&gateway).await.unwrap();
     let spooling = start(&cluster, "spooling");
     wait_for(&cluster, EVENTS, |events| events > 3_000.0).await;
-    script("kafka", "start", "WEIR_TEST_KAFKA_FOLDER", &["--secure"]);
+    run_script("kafka", "start", "WEIR_TEST_KAFKA_FOLDER", &["--secure"]).unwrap();
     wait_for(&cluster, "weir_gateway_drained_events_total", |n| n > 0.0).await;
     cluster.stages[0].kill_and_restart().unwrap();
     cluster.stages[0].wait_until_ready(&gateway).await.unwrap();
@@ -90,12 +76,12 @@ async fn nothing_is_lost_while_the_broker_or_the_engine_is_away() {
     let url = engine.clone();
     let port = url.rsplit(':').next().unwrap();
     let folder = "WEIR_TEST_ELASTICSEARCH_FOLDER";
-    script("elasticsearch", "stop", folder, &[]);
+    run_script("elasticsearch", "stop", folder, &[]).unwrap();
     let without_engine = start(&cluster, "without");
     tokio::time::sleep(Duration::from_secs(3)).await;
     let without_engine = without_engine.stop().await.unwrap();
     assert_eq!(without_engine.refused(), 0, "the gateway needs no engine");
-    script("elasticsearch", "start", folder, &["--port", port]);
+    run_script("elasticsearch", "start", folder, &["--port", port]).unwrap();
     cluster.wait_until_ready().await.unwrap();
 
     let mut ids = Vec::new();

@@ -137,9 +137,18 @@ pub(crate) struct Setup {
     /// Say what would be done, and change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Print Kibana's saved objects, for importing by hand, and do nothing else.
-    #[arg(long)]
-    pub(crate) print: bool,
+    /// Print Kibana's saved objects, or the bodies of the requests to an engine, for writing them by
+    /// hand, and do nothing else.
+    #[arg(long, value_name = "FOR", num_args = 0..=1, default_missing_value = "kibana")]
+    pub(crate) print: Option<Print>,
+}
+
+/// What is printed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Print {
+    Kibana,
+    Elasticsearch,
+    Opensearch,
 }
 
 #[derive(Debug, Subcommand)]

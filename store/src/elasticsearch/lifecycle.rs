@@ -18,22 +18,30 @@ pub(super) enum Lifecycle {
     Ours(String),
 }
 
-/// Writes the policy named like the prefix.
-pub(super) async fn install(
-    store: &Elasticsearch,
-    distribution: Distribution,
-) -> Result<Lifecycle, StoreError> {
+/// Path and body of the request that writes the policy named like the prefix; `None` where indices
+/// are kept for ever.
+pub(super) fn policy(store: &Elasticsearch, distribution: Distribution) -> Option<(String, Value)> {
     let (prefix, days) = (&store.index_prefix, store.index.retention_days);
-    if days == 0 {
-        let line = "retention: indices are kept for ever".into();
-        return Ok(Lifecycle::Ours(line));
-    }
-    let (path, body) = match distribution {
+    let request = match distribution {
         Distribution::Elasticsearch => (format!("/_ilm/policy/{prefix}"), ilm(days)),
         Distribution::OpenSearch => {
             let path = format!("/_plugins/_ism/policies/{prefix}");
             (path, ism(prefix, days))
         }
+    };
+    (days > 0).then_some(request)
+}
+
+/// Writes the policy; with `is_dry`, only asks.
+pub(super) async fn install(
+    store: &Elasticsearch,
+    distribution: Distribution,
+    is_dry: bool,
+) -> Result<Lifecycle, StoreError> {
+    let (prefix, days) = (&store.index_prefix, store.index.retention_days);
+    let Some((path, body)) = policy(store, distribution) else {
+        let line = "retention: indices are kept for ever".into();
+        return Ok(Lifecycle::Ours(line));
     };
     let present = store.nodes.send(&Request::get(&path)).await?;
     if is_absent(&present) {
@@ -59,6 +67,10 @@ pub(super) async fn install(
     };
     if is_there {
         return Ok(Lifecycle::Engine(format!("{said} is up to date")));
+    }
+    if is_dry {
+        let line = format!("{said} would be written: indices deleted after {days} days");
+        return Ok(Lifecycle::Engine(line));
     }
     // OpenSearch wants to know which version is replaced.
     let number = |name: &str| found[name].as_u64().map(|n| n.to_string());

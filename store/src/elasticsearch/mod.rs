@@ -81,10 +81,54 @@ impl Elasticsearch {
         engine::read(&answer)
     }
 
+    /// What [`Store::prepare`] would write to an engine that has nothing yet: paths of PUT requests
+    /// and their bodies, in order. No request is made.
+    #[must_use]
+    pub fn bodies(&self, distribution: Distribution) -> Vec<(String, Value)> {
+        let policy = lifecycle::policy(self, distribution);
+        let profile = self.profile(distribution, policy.is_some());
+        let templates = template::all(profile).into_iter();
+        policy
+            .into_iter()
+            .chain(templates.flat_map(Template::into_requests))
+            .collect()
+    }
+
+    /// Says what [`Store::prepare`] would do, and changes nothing.
+    ///
+    /// # Errors
+    /// As those of [`Store::prepare`].
+    pub async fn rehearse(&self) -> Result<Vec<String>, StoreError> {
+        self.install(true).await
+    }
+
+    fn profile(&self, distribution: Distribution, has_lifecycle: bool) -> template::Profile<'_> {
+        template::Profile {
+            distribution,
+            prefix: &self.index_prefix,
+            index: &self.index,
+            has_lifecycle,
+        }
+    }
+
+    async fn install(&self, is_dry: bool) -> Result<Vec<String>, StoreError> {
+        let engine = self.ping().await?;
+        let mut lines = vec![engine.to_string()];
+        let lifecycle = lifecycle::install(self, engine.distribution, is_dry).await?;
+        let has_lifecycle = matches!(lifecycle, Lifecycle::Engine(_));
+        self.has_lifecycle.store(has_lifecycle, Ordering::Relaxed);
+        for template in template::all(self.profile(engine.distribution, has_lifecycle)) {
+            lines.push(self.put_template(template, is_dry).await?);
+        }
+        let (Lifecycle::Engine(line) | Lifecycle::Ours(line)) = lifecycle;
+        lines.push(line);
+        Ok(lines)
+    }
+
     /// Writes the template and its components unless the server has it already; returns a line for
     /// people.
-    async fn put_template(&self, template: &Template) -> Result<String, StoreError> {
-        let name = &template.name;
+    async fn put_template(&self, template: Template, is_dry: bool) -> Result<String, StoreError> {
+        let name = template.name.clone();
         let path = format!("/_index_template/{name}");
         let present = self.nodes.send(&Request::get(&path)).await?;
         let present: Value = match present.status {
@@ -95,43 +139,25 @@ impl Elasticsearch {
         if present.pointer(fingerprint) == Some(&template.fingerprint().into()) {
             return Ok(format!("index template [{name}] is up to date"));
         }
-        let components = template.components.iter().map(|(name, body)| {
-            let path = format!("/_component_template/{name}");
-            (path, body, format!("component template [{name}]"))
-        });
-        // The template comes last: its fingerprint vouches for the components.
-        let template = (path, &template.body, format!("index template [{name}]"));
-        for (path, body, said) in components.chain([template]) {
+        if is_dry {
+            return Ok(format!("index template [{name}] would be written"));
+        }
+        let said = format!("index template [{name}]");
+        for (path, body) in template.into_requests() {
             let request = Request::put(&path, body.to_string());
             let answer = self.nodes.send(&request).await?;
             if answer.status != 200 {
-                return Err(answer_fault(&answer, &said));
+                return Err(answer_fault(&answer, &format!("{path} of {said}")));
             }
         }
-        Ok(format!("index template [{name}] written"))
+        Ok(format!("{said} written"))
     }
 }
 
 #[async_trait]
 impl Store for Elasticsearch {
     async fn prepare(&self) -> Result<Vec<String>, StoreError> {
-        let engine = self.ping().await?;
-        let mut lines = vec![engine.to_string()];
-        let lifecycle = lifecycle::install(self, engine.distribution).await?;
-        let has_lifecycle = matches!(lifecycle, Lifecycle::Engine(_));
-        self.has_lifecycle.store(has_lifecycle, Ordering::Relaxed);
-        let profile = template::Profile {
-            distribution: engine.distribution,
-            prefix: &self.index_prefix,
-            index: &self.index,
-            has_lifecycle,
-        };
-        for template in template::all(profile) {
-            lines.push(self.put_template(&template).await?);
-        }
-        let (Lifecycle::Engine(line) | Lifecycle::Ours(line)) = lifecycle;
-        lines.push(line);
-        Ok(lines)
+        self.install(false).await
     }
 
     async fn write(&self, documents: &[Document]) -> Result<Vec<Outcome>, StoreError> {

@@ -28,6 +28,15 @@ pub struct Template {
 }
 
 impl Template {
+    /// Paths and bodies of the requests that write it. The template comes last: its fingerprint
+    /// vouches for the components.
+    pub(super) fn into_requests(self) -> impl Iterator<Item = (String, Value)> {
+        let components = self.components.into_iter();
+        let component = |(name, body)| (format!("/_component_template/{name}"), body);
+        let whole = (format!("/_index_template/{}", self.name), self.body);
+        components.map(component).chain([whole])
+    }
+
     /// Changes when the template or a component does; stands in its `_meta`.
     pub(super) fn fingerprint(&self) -> &str {
         let fingerprint = self.body.pointer("/_meta/fingerprint");

@@ -485,6 +485,12 @@ async fn retention_is_left_to_an_engine_that_has_it() {
             Elasticsearch::new(options).unwrap()
         };
         let store = with(90);
+        let lines = store.rehearse().await.unwrap();
+        assert!(
+            lines.iter().skip(1).all(|l| l.contains("would be written")),
+            "{lines:?}"
+        );
+        assert!(taken.lock().unwrap().is_empty());
         let lines = store.prepare().await.unwrap();
         assert!(lines.last().unwrap().contains("after 90 days"), "{lines:?}");
         let body = |path: &str| {
@@ -496,6 +502,10 @@ async fn retention_is_left_to_an_engine_that_has_it() {
             let settings = body("/_component_template/web-events-settings");
             let lifecycle = &settings["template"]["settings"]["index"]["lifecycle"];
             assert_eq!(lifecycle["name"], "web-events");
+        }
+        let distribution = store.ping().await.unwrap().distribution;
+        for (path, wanted) in store.bodies(distribution) {
+            assert_eq!(body(&path), wanted, "what is printed is what is written");
         }
         let before = stub.requests();
         assert_eq!(

@@ -87,8 +87,13 @@ pub(crate) async fn prepares_once(engine: Engine, distribution: Distribution) {
     let info = store.ping().await.unwrap();
     assert_eq!(info.distribution, distribution);
     assert_eq!(info.cluster_name, "weir-test");
+    let template = format!("/_index_template/{}", engine.prefix());
+    let dry = store.rehearse().await.unwrap();
+    assert!(dry[1].contains("would be written"), "{dry:?}");
+    assert_eq!(engine.ask(Method::Get, &template, Value::Null).await.0, 404);
     let first = store.prepare().await.unwrap();
-    assert!(first[1].contains("written"), "{first:?}");
+    assert!(first[1].ends_with("] written"), "{first:?}");
+    assert_eq!(store.rehearse().await, store.prepare().await);
     let second = store.prepare().await.unwrap();
     assert!(second[1].contains("up to date"), "{second:?}");
     let profile = template::Profile {
@@ -100,6 +105,18 @@ pub(crate) async fn prepares_once(engine: Engine, distribution: Distribution) {
     for template in template::all(profile) {
         let path = format!("/_index_template/{}", template.name);
         assert_eq!(engine.ask(Method::Get, &path, Value::Null).await.0, 200);
+    }
+    // The common schema's names can be searched like the fields that they stand for.
+    store.write(&[engine.document("1", "{}")]).await.unwrap();
+    let path = format!("/{}-*/_field_caps?fields=*", engine.prefix());
+    let (_, found) = engine.ask(Method::Get, &path, Value::Null).await;
+    for (alias, field) in event::ECS_ALIASES {
+        let kinds = |name: &str| found["fields"][name].as_object().cloned();
+        let kinds = (kinds(alias), kinds(field));
+        assert!(
+            kinds.0.is_some() && kinds.0 == kinds.1,
+            "{alias}: {kinds:?}"
+        );
     }
     engine.clean().await;
 }

@@ -12,7 +12,10 @@ mod security;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use store::{Indices, Query, Store, elasticsearch::Distribution};
+use store::{
+    Indices, Query, Store,
+    elasticsearch::{Compression, Distribution},
+};
 
 use engine::{Engine, OPENSEARCH, PLAIN};
 
@@ -36,6 +39,19 @@ async fn document_is_visible_within_the_refresh_interval() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     engine.clean().await;
+}
+
+/// The first of two nodes is away, and what is sent is compressed.
+#[tokio::test]
+#[ignore = "needs a real engine: make test"]
+async fn passes_the_suite_with_a_node_away_and_in_gzip_form() {
+    let engine = Engine::with(PLAIN, |options| {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let away = format!("http://{}", free.local_addr().unwrap());
+        options.nodes.insert(0, away.parse().unwrap());
+        options.compression = Compression::Gzip;
+    });
+    behaviour::conforms(engine).await;
 }
 
 mod on_elasticsearch {

@@ -1,26 +1,28 @@
 //! `weir setup`: what the store needs, and what Kibana shows; idempotent.
 
+use serde_json::json;
+use store::Elasticsearch;
+use store::elasticsearch::Distribution;
+
 use crate::backend;
-use crate::cli::Setup;
+use crate::cli::{Print, Setup};
 use crate::kibana;
 use crate::plan::{Plan, StorePlan};
 
 /// Installs and reports; one line per thing done or found absent.
 pub(crate) async fn run(plan: &Plan, setup: &Setup) -> anyhow::Result<()> {
-    if setup.print {
-        print!("{}", kibana::ndjson(&plan.index_prefix)?);
-        return Ok(());
+    if let Some(target) = setup.print {
+        return print(plan, target);
     }
     match &plan.store {
         StorePlan::Embedded => {
             println!("store is embedded: weir up makes its folders when it starts");
         }
         StorePlan::Elasticsearch(options) if setup.dry_run => {
-            let engine = store::Elasticsearch::new((**options).clone())?
-                .ping()
-                .await?;
-            println!("{engine}");
-            println!("would write index templates for {}-*", plan.index_prefix);
+            let store = Elasticsearch::new((**options).clone())?;
+            for line in store.rehearse().await? {
+                println!("{line}");
+            }
         }
         StorePlan::Elasticsearch(_) => {
             for line in backend::store(plan)?.prepare().await? {
@@ -34,4 +36,23 @@ pub(crate) async fn run(plan: &Plan, setup: &Setup) -> anyhow::Result<()> {
     };
     let say = |line| println!("{line}");
     kibana::install(options, &plan.index_prefix, setup.dry_run, say).await
+}
+
+/// Prints saved objects, or requests with path and body, one a line.
+fn print(plan: &Plan, target: Print) -> anyhow::Result<()> {
+    let distribution = match target {
+        Print::Kibana => {
+            print!("{}", kibana::ndjson(&plan.index_prefix)?);
+            return Ok(());
+        }
+        Print::Elasticsearch => Distribution::Elasticsearch,
+        Print::Opensearch => Distribution::OpenSearch,
+    };
+    let StorePlan::Elasticsearch(options) = &plan.store else {
+        anyhow::bail!("store is embedded: it has no templates");
+    };
+    for (path, body) in Elasticsearch::new((**options).clone())?.bodies(distribution) {
+        println!("{}", json!({ "method": "PUT", "path": path, "body": body }));
+    }
+    Ok(())
 }
