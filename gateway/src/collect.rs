@@ -339,6 +339,10 @@ async fn append(gateway: &Gateway, lane: &Lane, records: Vec<Record>) -> Result<
     if gateway.config.fails_fast && !gateway.is_ready() {
         return Err(Problem::NotDurable);
     }
+    if let Some(refusal) = lane.refusal() {
+        gateway.not_ready(&refusal);
+        return Err(Problem::SpoolFull);
+    }
     let appending = lane.append(records);
     let Ok(appended) = tokio::time::timeout(gateway.config.append_timeout, appending).await else {
         gateway.not_ready("the stream does not answer in time");

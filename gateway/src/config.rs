@@ -50,6 +50,8 @@ pub struct Config {
     pub max_event_age: Duration,
     /// Peers whose forwarding header is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether they say for whom they connect, by version 2 of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// The header in which they say for whom they ask.
     pub forwarded_header: ForwardedHeader,
     /// Origins of pages that may send events; `*` stands for any, without credentials.
@@ -91,6 +93,7 @@ impl Default for Config {
             fails_fast: false,
             max_event_age: Duration::from_secs(30 * 86_400),
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             forwarded_header: ForwardedHeader::default(),
             allowed_origins: vec!["*".into()],
             rate_limit: None,

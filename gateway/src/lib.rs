@@ -139,8 +139,13 @@ pub async fn run(
     spool: Option<Arc<Spool>>,
     runtime: Runtime,
 ) {
+    let proxies = match config.proxy_protocol {
+        true => config.trusted_proxies.clone(),
+        false => Vec::new(),
+    };
     let limits = http::Limits {
         drain: config.grace,
+        proxies: proxies.into(),
         ..config.limits.clone()
     };
     let shutdown = runtime.shutdown.clone();

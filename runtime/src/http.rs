@@ -4,9 +4,10 @@
 //! for a silent client to say which it speaks. This loop speaks HTTP/1 only: a client that sends
 //! nothing or half a header, idles between requests, or does not read its answers is closed at a
 //! deadline (`deadlines`). TLS is spoken where there is a certificate (`tls`); HTTP/2 is the business
-//! of a proxy.
+//! of a proxy, which may say whom it connects for (`proxy`).
 
 mod deadlines;
+mod proxy;
 mod tls;
 
 use std::convert::Infallible;
@@ -25,6 +26,7 @@ pub use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -53,6 +55,8 @@ pub struct Limits {
     pub max_uri_bytes: usize,
     /// How long open requests may take once shutdown starts.
     pub drain: Duration,
+    /// Peers that begin each connection with a header of the PROXY protocol, and are closed without.
+    pub proxies: Arc<[IpNet]>,
 }
 
 impl Default for Limits {
@@ -69,6 +73,7 @@ impl Default for Limits {
             // Longer than any browser sends by itself; a pixel's query fits.
             max_uri_bytes: 16 * 1024,
             drain: Duration::from_secs(20),
+            proxies: Arc::default(),
         }
     }
 }
@@ -126,7 +131,7 @@ pub async fn serve_with(
             accepted = listener.accept() => accepted,
             () = shutdown.started() => break,
         };
-        let (stream, peer) = match accepted {
+        let (mut stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: let connections end before the next try.
@@ -144,6 +149,10 @@ pub async fn serve_with(
             .map(|certificate| certificate.acceptor());
         let (answers, limits, shutdown) = (answers.clone(), limits.clone(), shutdown.clone());
         connections.spawn(async move {
+            let named = proxy::client(&mut stream, peer, &limits.proxies, limits.header_timeout);
+            let Ok(peer) = named.await else {
+                return;
+            };
             match acceptor {
                 None => connection(stream, peer, answers, limits, shutdown).await,
                 Some(acceptor) => {

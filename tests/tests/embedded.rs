@@ -356,6 +356,20 @@ fn settings_of_the_spool_that_cannot_hold_are_all_named() {
 }
 
 #[test]
+fn proxies_that_name_their_clients_must_be_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weir.toml");
+    for (more, code) in [("", 78), ("trusted_proxies = [\"10.0.0.0/8\"]\n", 0)] {
+        let content = format!("[gateway]\nproxy_protocol = \"v2\"\n{more}");
+        std::fs::write(&file, content).unwrap();
+        let (found, error) = refusal(folder.path(), &["check"]);
+        assert_eq!(found, code, "{error}");
+        let is_named = error.contains("gateway.proxy_protocol: \"v2\" needs the proxies' networks");
+        assert_eq!(is_named, code == 78, "{error}");
+    }
+}
+
+#[test]
 fn output_without_a_reader_ends_quietly() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

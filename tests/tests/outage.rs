@@ -104,6 +104,78 @@ async fn nothing_is_lost_while_the_broker_or_the_engine_is_away() {
     cluster.clean().await.unwrap();
 }
 
+/// How long the engine is stopped by a signal.
+const STOPPED: Duration = Duration::from_secs(20);
+
+/// What an outage may add to the memory of a process.
+const MORE_MEMORY_BYTES: u64 = 64 << 20;
+
+/// Sends a signal to the engine.
+fn signal(signal: &str) {
+    let pid = format!("{}/pid", service("WEIR_TEST_ELASTICSEARCH_FOLDER"));
+    let pid = std::fs::read_to_string(pid).unwrap();
+    let status = Command::new("kill").args([signal, pid.trim()]).status();
+    assert!(status.unwrap().success(), "kill {signal}");
+}
+
+/// Resident bytes of the three processes.
+fn memory_bytes(cluster: &Cluster) -> Vec<u64> {
+    let stages = cluster.stages.iter();
+    stages.map(|stage| stage.memory_bytes().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a broker and an engine of its own: make test"]
+async fn engine_that_is_stopped_or_long_away_costs_nothing_but_time() {
+    let seconds = std::env::var("WEIR_OUTAGE_SECONDS");
+    let seconds = seconds.map_or(60, |text| text.parse().unwrap());
+    let away = Duration::from_secs(seconds);
+    let mut cluster = Cluster::start().await.unwrap();
+    // Few, for three times as many are to be stored at a time afterwards.
+    let visitors = Visitors::start(cluster.public(), "v", 4, Duration::from_millis(50));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = memory_bytes(&cluster);
+    signal("-STOP");
+    tokio::time::sleep(STOPPED).await;
+    signal("-CONT");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+
+    let url = service("WEIR_TEST_ELASTICSEARCH");
+    let port = url.rsplit(':').next().unwrap();
+    let folder = "WEIR_TEST_ELASTICSEARCH_FOLDER";
+    let since = Instant::now();
+    script("elasticsearch", "stop", folder, &[]);
+    tokio::time::sleep(away).await;
+    script("elasticsearch", "start", folder, &["--port", port]);
+    let (without, back) = (since.elapsed(), Instant::now());
+    let after = memory_bytes(&cluster);
+    let seen = visitors.stop().await.unwrap();
+    assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
+
+    let ids = seen.ids();
+    cluster.wait_for_documents(ids.len() as u64).await.unwrap();
+    let caught_up = back.elapsed();
+    println!(
+        "{STOPPED:?} stopped, {without:?} away: {} events, all stored {caught_up:?} after the return; \
+         resident bytes {before:?} before, {after:?} after",
+        ids.len(),
+    );
+    let copies = cluster.copies(&ids).await.unwrap();
+    assert!(copies.iter().all(|count| *count == 1), "lost or doubled");
+    let dead = cluster.command("dlq", &["list"]).unwrap();
+    assert!(dead.stdout.is_empty(), "an outage is no dead letter");
+    for (before, after) in before.iter().zip(&after) {
+        let more = after.saturating_sub(*before);
+        assert!(more < MORE_MEMORY_BYTES, "{more} bytes more");
+    }
+    // Three times as fast as they came.
+    assert!(caught_up * 3 < without, "{caught_up:?}");
+    for stage in &mut cluster.stages {
+        assert!(stage.stop().unwrap().success());
+    }
+    cluster.clean().await.unwrap();
+}
+
 fn start(cluster: &Cluster, name: &str) -> Visitors {
     Visitors::start(cluster.public(), name, 8, Duration::from_millis(10))
 }

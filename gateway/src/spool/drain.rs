@@ -7,6 +7,7 @@ use event::{Code, DeadLetter, Stage, time};
 use jiff::Timestamp;
 use runtime::{Backoff, Component, Shutdown};
 use stream::{AppendError, Consumer, Delivered, Header, Record, Stream};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::lane::Lane;
@@ -18,7 +19,19 @@ const BATCH_RECORDS: usize = 5_000;
 
 /// What is sent on in a second at most: a full spool of 1 GiB in half a minute, which leaves room
 /// on the brokers for what comes meanwhile.
-const BYTES_A_SECOND: f64 = 32e6;
+const MAX_RATE: f64 = 32e6;
+
+/// How long a lane may be closed, in the course of things; enough for what is read at a time, at most.
+const CLOSED_SECONDS: f64 = 0.05;
+
+/// However slow the stream is: a few events.
+const LEAST_RATE: f64 = 4e3;
+
+/// An acknowledgement that takes longer had to wait for what was sent before.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// By how much each send that is acknowledged sooner raises the rate again.
+const RISE: f64 = 1.25;
 
 /// Longest wait for something to send; a safety net beneath the notices.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -107,9 +120,14 @@ async fn lap<'a>(
         }
     };
     loop {
+        // Before the lane is closed: what comes then waits.
+        drain.pace.wait().await;
         drain.read().await?;
-        let is_closed = drain.is_last() && lane.close();
+        let is_closed = drain.may_close() && lane.close();
         if drain.has_records() {
+            if !is_closed {
+                lane.open();
+            }
             drain.send().await?;
         } else if is_closed && lane.is_still() {
             // What was being written when the lane closed is there now.
@@ -144,7 +162,10 @@ pub async fn empty(
                 break;
             }
             count += drain.held.len() as u64;
-            drain.send().await.map_err(anyhow::Error::msg)?;
+            while drain.has_records() {
+                drain.send().await.map_err(anyhow::Error::msg)?;
+                drain.pace.wait().await;
+            }
         }
     }
     Ok(count)
@@ -160,6 +181,61 @@ struct Drain<'a> {
     reader: Box<dyn Consumer>,
     /// Read and not yet on the stream.
     held: Vec<Delivered>,
+    pace: Pace,
+}
+
+/// How fast the spool is sent on, a second's worth at a time. A stream that takes some and then makes
+/// its clients wait, as brokers do with those above their quota, is given what it takes: what it does
+/// not acknowledge in time is sent again, which makes it slower still.
+struct Pace {
+    /// Bytes a second.
+    rate: f64,
+    /// The last send, and its bytes; none where it sent all there was, which says nothing of what the
+    /// stream takes.
+    begun: Instant,
+    bytes: usize,
+    /// When the next one is due.
+    due: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            rate: MAX_RATE,
+            begun: now,
+            bytes: 0,
+            due: now,
+        }
+    }
+
+    async fn wait(&self) {
+        tokio::time::sleep_until(self.due).await;
+    }
+
+    fn sent(&mut self, begun: Instant, bytes: usize, has_more: bool) {
+        if begun.elapsed() > SLOW {
+            self.fall();
+        } else if has_more {
+            self.rate = (self.rate * RISE).min(MAX_RATE);
+        }
+        (self.begun, self.bytes) = (begun, if has_more { bytes } else { 0 });
+        self.due = begun + Duration::from_secs_f64(bytes as f64 / self.rate);
+    }
+
+    fn failed(&mut self) {
+        self.fall();
+        // That it goes on failing says that the stream is away, and nothing of its speed.
+        self.bytes = 0;
+    }
+
+    /// Down to what the stream took since the last send.
+    fn fall(&mut self) {
+        if self.bytes > 0 {
+            let took = self.bytes as f64 / self.begun.elapsed().as_secs_f64();
+            self.rate = self.rate.min(took.max(LEAST_RATE));
+        }
+    }
 }
 
 impl<'a> Drain<'a> {
@@ -179,6 +255,7 @@ impl<'a> Drain<'a> {
             dead_topic,
             reader: reader.map_err(|error| error.to_string())?,
             held: Vec::new(),
+            pace: Pace::new(),
         })
     }
 
@@ -197,33 +274,44 @@ impl<'a> Drain<'a> {
         !self.held.is_empty()
     }
 
-    /// Whether nothing lies behind what is held.
-    fn is_last(&self) -> bool {
-        self.reader.lag() == 0
+    /// Whether what comes may wait for what is held: nothing lies behind it, and it is soon sent.
+    fn may_close(&self) -> bool {
+        let sizes = self.held.iter().map(|one| one.record.size_bytes());
+        self.reader.lag() == 0 && sizes.sum::<usize>() as f64 <= self.pace.rate * CLOSED_SECONDS
     }
 
-    /// Sends on what is held, and notes that the stream has it.
+    /// Sends on the first of what is held, and notes that the stream has it.
     async fn send(&mut self) -> Result<(), String> {
-        let since = tokio::time::Instant::now();
+        let begun = Instant::now();
         // Brokers refuse times well ahead of theirs, as those of a clock that ran ahead for a while.
         let now_ms = Timestamp::now().as_millisecond();
         let record = |one: &Delivered| Record {
             timestamp_ms: one.record.timestamp_ms.min(now_ms),
             ..one.record.clone()
         };
-        let records: Vec<Record> = self.held.iter().map(record).collect();
-        let bytes: usize = records.iter().map(Record::size_bytes).sum();
+        let (mut bytes, most) = (0, self.pace.rate as usize);
+        let mut records = Vec::new();
+        for one in &self.held {
+            let size = one.record.size_bytes();
+            if bytes > 0 && bytes + size > most {
+                break;
+            }
+            bytes += size;
+            records.push(record(one));
+        }
+        let count = records.len();
         let appended = append(self.stream, self.topic, self.dead_topic, records).await;
-        appended.map_err(|error| error.to_string())?;
-        let last = self.held.last().map(|last| last.position.offset);
-        let next = last.map(|last| (self.kind.source(), last + 1));
-        self.spool.count_drained(self.held.len() as u64);
-        self.held.clear();
+        if let Err(error) = appended {
+            self.pace.failed();
+            return Err(error.to_string());
+        }
+        let has_more = count < self.held.len() || self.reader.lag() > 0;
+        self.pace.sent(begun, bytes, has_more);
+        let last = self.held.drain(..count).last();
+        let next = last.map(|last| (self.kind.source(), last.position.offset + 1));
+        self.spool.count_drained(count as u64);
         let noted = self.reader.commit(next.as_slice()).await;
-        noted.map_err(|error| error.to_string())?;
-        let pace = Duration::from_secs_f64(bytes as f64 / BYTES_A_SECOND);
-        tokio::time::sleep_until(since + pace).await;
-        Ok(())
+        noted.map_err(|error| error.to_string())
     }
 }
 

@@ -110,6 +110,14 @@ impl Lane {
         (state.way != Way::Direct).then(|| state.reason.clone())
     }
 
+    /// Why the spool, being in use, would refuse records; known without a wait for what is being
+    /// written.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let spool = self.spool.as_ref()?;
+        let is_used = self.state().way != Way::Direct;
+        is_used.then(|| spool.refusal()).flatten()
+    }
+
     fn enter(&self, records: Vec<Record>) -> Entered<'_> {
         let mut state = self.state();
         let number = state.next_number;
@@ -172,6 +180,15 @@ impl Lane {
             state.way = Way::Closed;
         }
         may_close
+    }
+
+    /// Lets what comes into the spool again, for it is not empty after all.
+    pub(super) fn open(&self) {
+        let mut state = self.state();
+        if state.way == Way::Closed {
+            state.way = Way::Spool;
+            self.gathered.notify_one();
+        }
     }
 
     /// Whether nothing is being written to the spool.

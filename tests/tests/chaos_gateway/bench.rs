@@ -154,6 +154,15 @@ impl Bench {
         assert!(status.unwrap().success(), "kafka {command}");
     }
 
+    /// Lets clients write so many bytes a second to a broker.
+    pub(crate) fn quota(&self, number: usize, bytes: u64) {
+        let mut run = self.run(number, "quota");
+        assert!(
+            run.arg(bytes.to_string()).status().unwrap().success(),
+            "kafka quota"
+        );
+    }
+
     fn run(&self, number: usize, command: &str) -> Command {
         let script = format!("{}/services/kafka", env!("CARGO_MANIFEST_DIR"));
         let mut run = Command::new(script);

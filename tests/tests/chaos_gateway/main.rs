@@ -9,5 +9,6 @@
 mod bench;
 mod brokers;
 mod load;
+mod overload;
 mod own;
 mod rolling;

@@ -16,7 +16,7 @@ async fn post(weir: &Weir, headers: &str, event: &serde_json::Value) -> Came {
 }
 
 /// The stored address of each event, by its id.
-async fn addresses(weir: &Weir, count: u64) -> HashMap<String, String> {
+pub(crate) async fn addresses(weir: &Weir, count: u64) -> HashMap<String, String> {
     weir.wait_for_documents(count).await.expect("they come");
     let answer = weir.search(&json!({ "size": 100 })).await;
     let answer = answer.expect("it is searched");

@@ -7,6 +7,7 @@
 //! - `clients`: who says what of themselves: addresses, origins, keys, rates
 //! - `tls`: TLS in the process
 //! - `addresses`: what events name is not dialled
+//! - `proxy_protocol`: whom a proxy says that it connects for
 //! - `proxies`: requests that a proxy and the gateway may read differently
 
 mod addresses;
@@ -15,6 +16,7 @@ mod clients;
 mod connections;
 mod heads;
 mod proxies;
+mod proxy_protocol;
 mod tls;
 
 use std::path::Path;

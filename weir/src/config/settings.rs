@@ -66,6 +66,7 @@ pub(crate) struct Gateway {
     pub(crate) max_event_bytes: Size,
     pub(crate) trusted_proxies: Vec<String>,
     pub(crate) forwarded_header: String,
+    pub(crate) proxy_protocol: String,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) spool_max_bytes: Size,
     pub(crate) spool_max_age: Span,

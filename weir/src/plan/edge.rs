@@ -23,13 +23,19 @@ pub(super) fn edge(
         let words = |_| format!("\"{text}\" is no network such as 10.0.0.0/8");
         checks.take("gateway.trusted_proxies", text.parse().map_err(words))
     });
-    let trusted_proxies = networks.collect();
+    let trusted_proxies: Vec<_> = networks.collect();
     let headers = [
         ("x-forwarded-for", ForwardedHeader::XForwardedFor),
         ("forwarded", ForwardedHeader::Forwarded),
     ];
     let header = g.forwarded_header.to_lowercase();
     let forwarded_header = checks.choice("gateway.forwarded_header", &header, &headers);
+    let versions = [("off", false), ("v2", true)];
+    let proxy_protocol = checks.choice("gateway.proxy_protocol", &g.proxy_protocol, &versions);
+    if proxy_protocol == Some(true) && g.trusted_proxies.is_empty() {
+        let words = "\"v2\" needs the proxies' networks in gateway.trusted_proxies";
+        checks.take::<()>("gateway.proxy_protocol", Err(words.into()));
+    }
     origins("gateway.allowed_origins", &g.allowed_origins, checks);
     let rate_limit = rate("gateway.rate_limit", &g.rate_limit, checks);
     let sources = sources(s, checks);
@@ -40,6 +46,7 @@ pub(super) fn edge(
     });
     Some(Config {
         trusted_proxies,
+        proxy_protocol: proxy_protocol?,
         forwarded_header: forwarded_header?,
         allowed_origins: g.allowed_origins.clone(),
         rate_limit: rate_limit?,
