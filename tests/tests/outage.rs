@@ -2,7 +2,7 @@
 //!
 //! `make test` runs this after the other tests, for it stops and starts their services.
 
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use tests::cluster::{Cluster, run_script, service};
@@ -126,28 +126,15 @@ fn memory_bytes(cluster: &Cluster) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a broker and an engine of its own: make test"]
-async fn engine_that_is_stopped_or_long_away_costs_nothing_but_time() {
-    let seconds = std::env::var("WEIR_OUTAGE_SECONDS");
-    let seconds = seconds.map_or(60, |text| text.parse().unwrap());
-    let away = Duration::from_secs(seconds);
+async fn engine_that_is_stopped_by_a_signal_costs_nothing_but_time() {
     let mut cluster = Cluster::start().await.unwrap();
-    // Few, for three times as many are to be stored at a time afterwards.
     let visitors = Visitors::start(cluster.public(), "v", 4, Duration::from_millis(50));
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = memory_bytes(&cluster);
     signal("-STOP");
     tokio::time::sleep(STOPPED).await;
     signal("-CONT");
-    tokio::time::sleep(Duration::from_secs(5)).await;
-
-    let url = service("WEIR_TEST_ELASTICSEARCH");
-    let port = url.rsplit(':').next().unwrap();
-    let folder = "WEIR_TEST_ELASTICSEARCH_FOLDER";
-    let since = Instant::now();
-    script("elasticsearch", "stop", folder, &[]);
-    tokio::time::sleep(away).await;
-    script("elasticsearch", "start", folder, &["--port", port]);
-    let (without, back) = (since.elapsed(), Instant::now());
+    let back = Instant::now();
     let after = memory_bytes(&cluster);
     let seen = visitors.stop().await.unwrap();
     assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
@@ -156,7 +143,7 @@ async fn engine_that_is_stopped_or_long_away_costs_nothing_but_time() {
     cluster.wait_for_documents(ids.len() as u64).await.unwrap();
     let caught_up = back.elapsed();
     println!(
-        "{STOPPED:?} stopped, {without:?} away: {} events, all stored {caught_up:?} after the return; \
+        "{STOPPED:?} stopped: {} events, all stored {caught_up:?} after the return; \
          resident bytes {before:?} before, {after:?} after",
         ids.len(),
     );
@@ -168,8 +155,6 @@ async fn engine_that_is_stopped_or_long_away_costs_nothing_but_time() {
         let more = after.saturating_sub(*before);
         assert!(more < MORE_MEMORY_BYTES, "{more} bytes more");
     }
-    // Three times as fast as they came.
-    assert!(caught_up * 3 < without, "{caught_up:?}");
     for stage in &mut cluster.stages {
         assert!(stage.stop().unwrap().success());
     }
