@@ -111,17 +111,18 @@ const STOPPED: Duration = Duration::from_secs(20);
 const MORE_MEMORY_BYTES: u64 = 64 << 20;
 
 /// Sends a signal to the engine.
-fn signal(signal: &str) {
+fn signal(signal: &str) -> anyhow::Result<()> {
     let pid = format!("{}/pid", service("WEIR_TEST_ELASTICSEARCH_FOLDER"));
-    let pid = std::fs::read_to_string(pid).unwrap();
-    let status = Command::new("kill").args([signal, pid.trim()]).status();
-    assert!(status.unwrap().success(), "kill {signal}");
+    let pid = std::fs::read_to_string(pid)?;
+    let status = Command::new("kill").args([signal, pid.trim()]).status()?;
+    anyhow::ensure!(status.success(), "kill {signal}");
+    Ok(())
 }
 
 /// Resident bytes of the three processes.
-fn memory_bytes(cluster: &Cluster) -> Vec<u64> {
+fn memory_bytes(cluster: &Cluster) -> anyhow::Result<Vec<u64>> {
     let stages = cluster.stages.iter();
-    stages.map(|stage| stage.memory_bytes().unwrap()).collect()
+    stages.map(tests::process::Process::memory_bytes).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,12 +131,12 @@ async fn engine_that_is_stopped_by_a_signal_costs_nothing_but_time() {
     let mut cluster = Cluster::start().await.unwrap();
     let visitors = Visitors::start(cluster.public(), "v", 4, Duration::from_millis(50));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let before = memory_bytes(&cluster);
-    signal("-STOP");
+    let before = memory_bytes(&cluster).unwrap();
+    signal("-STOP").unwrap();
     tokio::time::sleep(STOPPED).await;
-    signal("-CONT");
+    signal("-CONT").unwrap();
     let back = Instant::now();
-    let after = memory_bytes(&cluster);
+    let after = memory_bytes(&cluster).unwrap();
     let seen = visitors.stop().await.unwrap();
     assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
 
