@@ -57,6 +57,18 @@ pub fn run_script(name: &str, command: &str, folder: &str, more: &[&str]) -> any
     Ok(())
 }
 
+/// Sends a signal to the engine that the tests have to themselves.
+///
+/// # Errors
+/// When it does not run.
+pub fn signal_engine(signal: &str) -> anyhow::Result<()> {
+    let pid = format!("{}/pid", service("WEIR_TEST_ELASTICSEARCH_FOLDER"));
+    let pid = std::fs::read_to_string(pid)?;
+    let status = Command::new("kill").args([signal, pid.trim()]).status()?;
+    anyhow::ensure!(status.success(), "kill {signal}");
+    Ok(())
+}
+
 impl Cluster {
     /// Makes topics and starts the three over the services that the variables name; topics,
     /// groups and indices have names of their own.
@@ -160,6 +172,14 @@ impl Cluster {
             command.env("WEIR_ADMIN__LISTEN", gateway);
         }
         command
+    }
+
+    /// Memory that each stage holds.
+    ///
+    /// # Errors
+    /// When one does not run.
+    pub fn memory_bytes(&self) -> anyhow::Result<Vec<u64>> {
+        self.stages.iter().map(Process::memory_bytes).collect()
     }
 
     /// The topic of the events as received.

@@ -248,3 +248,22 @@ fn spawn(command: &mut Command, words: &Arc<Mutex<String>>) -> anyhow::Result<Ch
     });
     Ok(child)
 }
+
+/// A number that a variable of the environment gives, or else `default`.
+///
+/// # Panics
+/// When the variable is no number.
+#[must_use]
+pub fn variable(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect(name))
+}
+
+/// What a command that succeeded has printed.
+///
+/// # Errors
+/// With what it says of its failure, or when what it printed is no text.
+pub fn printed(output: Output) -> anyhow::Result<String> {
+    let error = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{error}");
+    Ok(String::from_utf8(output.stdout)?)
+}

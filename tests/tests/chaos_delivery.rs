@@ -8,7 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::collections::HashSet;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,17 +19,14 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use stream::kafka::{Kafka, Options};
 use stream::{Record, Start, Stream as _};
-use tests::cluster::{Cluster, run_script, service};
+use tests::cluster::{Cluster, run_script, service, signal_engine};
+use tests::process::{printed, variable};
 use tests::visitors::Visitors;
 
 /// What the last kills leave behind: a group that waits for its dead members, an engine that starts.
 const CALM: Duration = Duration::from_secs(240);
 
 const ENGINE: &str = "WEIR_TEST_ELASTICSEARCH_FOLDER";
-
-fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
 
 /// One in a hundred.
 fn is_poison(id: &str) -> bool {
@@ -68,9 +65,7 @@ fn disturb_engine(mut random: StdRng, pause: u64, is_over: &AtomicBool) -> (u32,
             std::thread::sleep(Duration::from_millis(100));
         }
         if killed <= stopped {
-            let pid = std::fs::read_to_string(format!("{}/pid", service(ENGINE))).unwrap();
-            let kill = Command::new("kill").args(["-9", pid.trim()]).status();
-            assert!(kill.unwrap().success());
+            signal_engine("-9").unwrap();
             killed += 1;
         } else {
             run_script("elasticsearch", "stop", ENGINE, &[]).unwrap();
@@ -135,12 +130,6 @@ async fn check_documents(cluster: &Cluster, ids: &[String]) -> Duration {
     taken
 }
 
-fn words(output: &Output) -> String {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 /// Replays, is killed on the way, goes on, and replays all once more.
 async fn replay(cluster: &Cluster, count: usize) {
     let progress = std::env::temp_dir().join(cluster.dead_topic());
@@ -161,10 +150,10 @@ async fn replay(cluster: &Cluster, count: usize) {
     let output = cluster.command("dlq", &arguments).unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("goes on where it stopped"), "{said}");
-    let sent = words(&output);
+    let sent = printed(output).unwrap();
     assert!(!sent.starts_with(&format!("{count} ")), "{sent}");
     println!("after {}: {}", said.trim(), sent.trim());
-    let sent = words(&cluster.command("dlq", &all).unwrap());
+    let sent = printed(cluster.command("dlq", &all).unwrap()).unwrap();
     assert!(sent.starts_with(&format!("{count} sent again")), "{sent}");
 }
 
@@ -178,19 +167,15 @@ async fn engine_that_is_away_for_long_loses_nothing_and_fills_nothing() {
     let mut cluster = Cluster::start().await.unwrap();
     let url = service("WEIR_TEST_ELASTICSEARCH");
     let port = url.rsplit(':').next().unwrap().to_owned();
-    let memory = |cluster: &Cluster| -> Vec<u64> {
-        let stages = cluster.stages.iter();
-        stages.map(|stage| stage.memory_bytes().unwrap()).collect()
-    };
     let pause = Duration::from_millis(50);
     let visitors = Visitors::start(cluster.public(), "v", 12, pause);
     tokio::time::sleep(Duration::from_secs(5)).await;
     run_script("elasticsearch", "stop", ENGINE, &[]).unwrap();
     // What fills in the first seconds is bulks and buffers with a cap.
     tokio::time::sleep(time / 4).await;
-    let before = memory(&cluster);
+    let before = cluster.memory_bytes().unwrap();
     tokio::time::sleep(time - time / 4).await;
-    let after = memory(&cluster);
+    let after = cluster.memory_bytes().unwrap();
     let seen = visitors.stop().await.unwrap();
     assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
     let ids = seen.ids();

@@ -9,10 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 use tests::cluster::{Cluster, service};
-
-fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
+use tests::process::{printed, variable};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a broker and an engine: make test"]
@@ -140,26 +137,21 @@ async fn event_of_a_foreign_client_arrives_enriched() {
 #[ignore = "needs a broker and an engine: make test"]
 async fn dead_letter_is_listed_shown_and_sent_again() {
     let cluster = Cluster::start().await.unwrap();
-    let words = |output: std::process::Output| {
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{error}");
-        String::from_utf8(output.stdout).unwrap()
-    };
     // The second is unfit: it has no type.
     let body = json!([{ "event_id": "a", "event_type": "a" }, { "event_id": "\u{1b}[2J" }]);
     assert_eq!(cluster.post(body.to_string()).await.unwrap(), 200);
-    let listed = words(cluster.command("dlq", &["list"]).unwrap());
+    let listed = printed(cluster.command("dlq", &["list"]).unwrap()).unwrap();
     assert!(listed.contains("missing_event_type"), "{listed}");
     let id = listed.split_whitespace().nth(3).unwrap().to_owned();
-    let shown = words(cluster.command("dlq", &["show", &id]).unwrap());
+    let shown = printed(cluster.command("dlq", &["show", &id]).unwrap()).unwrap();
     assert!(
         shown.contains("event_id") && !shown.contains('\u{1b}'),
         "{shown}"
     );
     let none = ["replay", "--code", "too_old"];
-    let report = words(cluster.command("dlq", &none).unwrap());
+    let report = printed(cluster.command("dlq", &none).unwrap()).unwrap();
     assert!(report.starts_with("0 sent"), "{report}");
-    let report = words(cluster.command("dlq", &["replay", "--dry-run"]).unwrap());
+    let report = printed(cluster.command("dlq", &["replay", "--dry-run"]).unwrap()).unwrap();
     assert!(report.starts_with("1 would be sent"), "{report}");
     cluster.clean().await.unwrap();
 }

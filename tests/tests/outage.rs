@@ -2,11 +2,10 @@
 //!
 //! `make test` runs this after the other tests, for it stops and starts their services.
 
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use tests::cluster::{Cluster, run_script, service};
-use tests::process::PATIENCE;
+use tests::cluster::{Cluster, run_script, service, signal_engine};
+use tests::process::{PATIENCE, printed};
 use tests::visitors::Visitors;
 
 /// Waits until a metric of the gateway is as wanted.
@@ -20,12 +19,6 @@ async fn wait_for(cluster: &Cluster, name: &str, is_so: impl Fn(f64) -> bool) {
         assert!(since.elapsed() < PATIENCE, "{name}: {value:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn words(output: &Output) -> String {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 const EVENTS: &str = "weir_gateway_spool_events";
@@ -44,9 +37,9 @@ async fn nothing_is_lost_while_the_broker_or_the_engine_is_away() {
     run_script("kafka", "stop", "WEIR_TEST_KAFKA_FOLDER", &[]).unwrap();
     wait_for(&cluster, EVENTS, |events| events > 1_000.0).await;
 
-    let report = words(&cluster.command("spool", &["list"]).unwrap());
+    let report = printed(cluster.command("spool", &["list"]).unwrap()).unwrap();
     assert!(!report.contains("oldest        none"), "{report}");
-    let exported = words(&cluster.command("spool", &["export"]).unwrap());
+    let exported = printed(cluster.command("spool", &["export"]).unwrap()).unwrap();
     assert!(exported.lines().count() > 1_000);
     assert!(
         exported.contains(r#""event_id":"staying-0-"#),
@@ -110,33 +103,18 @@ const STOPPED: Duration = Duration::from_secs(20);
 /// What an outage may add to the memory of a process.
 const MORE_MEMORY_BYTES: u64 = 64 << 20;
 
-/// Sends a signal to the engine.
-fn signal(signal: &str) -> anyhow::Result<()> {
-    let pid = format!("{}/pid", service("WEIR_TEST_ELASTICSEARCH_FOLDER"));
-    let pid = std::fs::read_to_string(pid)?;
-    let status = Command::new("kill").args([signal, pid.trim()]).status()?;
-    anyhow::ensure!(status.success(), "kill {signal}");
-    Ok(())
-}
-
-/// Resident bytes of the three processes.
-fn memory_bytes(cluster: &Cluster) -> anyhow::Result<Vec<u64>> {
-    let stages = cluster.stages.iter();
-    stages.map(tests::process::Process::memory_bytes).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a broker and an engine of its own: make test"]
 async fn engine_that_is_stopped_by_a_signal_costs_nothing_but_time() {
     let mut cluster = Cluster::start().await.unwrap();
     let visitors = Visitors::start(cluster.public(), "v", 4, Duration::from_millis(50));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let before = memory_bytes(&cluster).unwrap();
-    signal("-STOP").unwrap();
+    let before = cluster.memory_bytes().unwrap();
+    signal_engine("-STOP").unwrap();
     tokio::time::sleep(STOPPED).await;
-    signal("-CONT").unwrap();
+    signal_engine("-CONT").unwrap();
     let back = Instant::now();
-    let after = memory_bytes(&cluster).unwrap();
+    let after = cluster.memory_bytes().unwrap();
     let seen = visitors.stop().await.unwrap();
     assert_eq!(seen.refused(), 0, "{:?}", seen.statuses);
 

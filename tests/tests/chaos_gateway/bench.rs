@@ -5,16 +5,12 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tests::process::{self, Process, free_address};
+use tests::process::{self, Process, free_address, variable};
 use tests::visitors::{Seen, Visitors};
 use tests::weir::metric;
 
 /// Longest wait for the spool to be empty once the brokers are back.
 pub(crate) const DRAIN: Duration = Duration::from_secs(60);
-
-pub(crate) fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
 
 pub(crate) fn seconds(default: u64) -> Duration {
     Duration::from_secs(variable("WEIR_CHAOS_SECONDS", default))

@@ -4,9 +4,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::process;
+use tests::process::{self, variable};
 
-use crate::bench::{Bench, variable};
+use crate::bench::Bench;
 
 /// Events a second.
 const RATE: u64 = 5_000;

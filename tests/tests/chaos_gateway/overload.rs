@@ -10,7 +10,7 @@ use tests::visitors::{Seen, Visitors, percentile};
 
 use crate::bench::{Bench, seconds};
 
-/// Bytes a second that the broker takes from the gateway: a tenth of what the visitors send.
+/// Bytes a second that the broker takes from the gateway: a twentieth of what the visitors send.
 const BROKER_BYTES: u64 = 200_000;
 const VISITORS: usize = 64;
 const ONSET: Duration = Duration::from_secs(10);

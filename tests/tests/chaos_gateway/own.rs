@@ -7,13 +7,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 use tests::faults;
-use tests::process;
+use tests::process::{self, variable};
 use tests::visitors::Seen;
 use tests::wire;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::bench::{Bench, DRAIN, seconds, variable};
+use crate::bench::{Bench, DRAIN, seconds};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts brokers of its own: make chaos-gateway"]
