@@ -9,7 +9,7 @@
 //! is read again by the new owner and recognised by its ids.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,13 +46,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two questions to a cluster that is away.
 const INQUIRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Reports of librdkafka, one a second, without a connection before that counts as a failure.
+const REPORTS_OF_SILENCE: u32 = 5;
+
+/// How long a cluster must be away for this client before another one is asked whether it is.
+const WEDGED_AFTER: Duration = Duration::from_secs(5);
+
 type Native = BaseConsumer<Events>;
 
 pub(super) struct KafkaConsumer {
-    native: Arc<Native>,
-    feed: Arc<Feed>,
-    is_stopped: Arc<AtomicBool>,
-    is_member: bool,
+    reader: Arc<Reader>,
 }
 
 /// The threads of consumers that were opened and may still be leaving their group.
@@ -60,10 +63,15 @@ pub(super) struct KafkaConsumer {
 pub(super) struct Readers(Arc<Mutex<Vec<thread::JoinHandle<()>>>>);
 
 impl Readers {
-    fn add(&self, thread: thread::JoinHandle<()>) {
+    fn spawn(&self, run: impl FnOnce() + Send + 'static) -> Result<(), StreamError> {
+        let thread = thread::Builder::new()
+            .name("kafka-consumer".into())
+            .spawn(run)
+            .map_err(|error| StreamError::Storage(format!("no thread for kafka: {error}")))?;
         let mut threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         threads.retain(|thread| !thread.is_finished());
         threads.push(thread);
+        Ok(())
     }
 
     /// Waits until every dropped consumer has left its group, at most `limit`.
@@ -95,71 +103,170 @@ pub(super) async fn open(
         Start::Group(name) => name.clone(),
         _ => reader_group(),
     };
-    let is_member = matches!(start, Start::Group(_));
     let feed = Arc::new(Feed::default());
+    let native = client(options, &group, &feed)?;
+    let opened = native.clone();
+    let subscription = blocking(move || {
+        let subscription = Subscription::new(&opened, topics, start)?;
+        subscription.begin(&opened)?;
+        if let Subscription::Partitions(partitions) = &subscription {
+            let sources = partitions.iter().map(|(source, _)| source.clone());
+            opened.context().feed.assigned(sources);
+        }
+        Ok(subscription)
+    });
+    let reader = Arc::new(Reader {
+        options: options.clone(),
+        group,
+        subscription: subscription.await?,
+        feed,
+        is_stopped: AtomicBool::new(false),
+        native: Mutex::new(native),
+        readers: readers.clone(),
+    });
+    let served = reader.clone();
+    readers.spawn(move || serve(&served))?;
+    Ok(Box::new(KafkaConsumer { reader }))
+}
+
+fn client(options: &Options, group: &str, feed: &Arc<Feed>) -> Result<Arc<Native>, StreamError> {
     let events = Events {
         feed: feed.clone(),
         trouble: Trouble::default(),
+        is_retired: AtomicBool::new(false),
+        silence: AtomicU32::new(0),
     };
-    let native: Native = options.properties_for_consumer(&group).client(events)?;
-    let native = Arc::new(native);
-    let opened = native.clone();
-    blocking(move || begin(&opened, &topics, start)).await?;
-    let is_stopped = Arc::new(AtomicBool::new(false));
-    let (served, fed, stopped) = (native.clone(), feed.clone(), is_stopped.clone());
-    let thread = thread::Builder::new()
-        .name("kafka-consumer".into())
-        .spawn(move || serve(&served, &fed, &stopped))
-        .map_err(|error| StreamError::Storage(format!("no thread for kafka: {error}")))?;
-    readers.add(thread);
-    Ok(Box::new(KafkaConsumer {
-        native,
-        feed,
-        is_stopped,
-        is_member,
-    }))
+    let native: Native = options.properties_for_consumer(group).client(events)?;
+    Ok(Arc::new(native))
 }
 
-/// Joins the group, or takes the partitions that `start` names.
-fn begin(native: &Native, topics: &[String], start: Start) -> Result<(), StreamError> {
-    let sort = |error: KafkaError| native.context().trouble.sort(&error);
-    let mut list = TopicPartitionList::new();
-    let mut add = |topic: &str, partition: i32, offset: Offset| {
-        list.add_partition_offset(topic, partition, offset)
-            .map_err(|error| StreamError::Configuration(error.to_string()))
-    };
-    match start {
-        Start::Group(_) => {
-            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-            return native.subscribe(&topics).map_err(sort);
-        }
-        Start::Offsets(offsets) => {
-            for (source, offset) in offsets {
-                let offset = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
-                add(&source.topic, number(source.partition), offset)?;
+/// What a consumer reads.
+enum Subscription {
+    /// Its share of these topics, as a member of a group.
+    Group(Vec<String>),
+    /// These partitions, each from an offset.
+    Partitions(Vec<(TopicPartition, Offset)>),
+}
+
+impl Subscription {
+    fn new(native: &Native, topics: Vec<String>, start: Start) -> Result<Self, StreamError> {
+        let sort = |error: KafkaError| native.context().trouble.sort(&error);
+        let mut list = Vec::new();
+        match start {
+            Start::Group(_) => return Ok(Self::Group(topics)),
+            Start::Offsets(offsets) => {
+                let from = |(source, offset)| (source, Offset::Offset(signed(offset)));
+                list.extend(offsets.into_iter().map(from));
             }
-        }
-        Start::Earliest | Start::Latest => {
-            for topic in topics {
-                let metadata = native.fetch_metadata(Some(topic), REQUEST_TIMEOUT);
-                let metadata = metadata.map_err(sort)?;
-                let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-                for partition in partitions.map(MetadataPartition::id) {
-                    // The end is asked for here: the records after this call are meant.
-                    let offset = if start == Start::Latest {
-                        let marks = native.fetch_watermarks(topic, partition, REQUEST_TIMEOUT);
-                        Offset::Offset(marks.map_err(sort)?.1)
-                    } else {
-                        Offset::Beginning
-                    };
-                    add(topic, partition, offset)?;
+            Start::Earliest | Start::Latest => {
+                for topic in topics {
+                    let metadata = native.fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
+                    let metadata = metadata.map_err(sort)?;
+                    let topic: Arc<str> = topic.into();
+                    let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+                    for partition in partitions.map(MetadataPartition::id) {
+                        // The end is asked for here: the records after this call are meant.
+                        let offset = if start == Start::Latest {
+                            let marks = native.fetch_watermarks(&topic, partition, REQUEST_TIMEOUT);
+                            Offset::Offset(marks.map_err(sort)?.1)
+                        } else {
+                            Offset::Beginning
+                        };
+                        let source = TopicPartition {
+                            topic: topic.clone(),
+                            partition: u32::try_from(partition).unwrap_or(0),
+                        };
+                        list.push((source, offset));
+                    }
                 }
             }
         }
+        Ok(Self::Partitions(list))
     }
-    native.assign(&list).map_err(sort)?;
-    native.context().feed.assigned(sources(&list));
-    Ok(())
+
+    /// Joins the group, or takes the partitions.
+    fn begin(&self, native: &Native) -> Result<(), StreamError> {
+        let sort = |error: KafkaError| native.context().trouble.sort(&error);
+        let partitions = match self {
+            Self::Group(topics) => {
+                let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+                return native.subscribe(&topics).map_err(sort);
+            }
+            Self::Partitions(partitions) => partitions,
+        };
+        let feed = &native.context().feed;
+        let mut list = TopicPartitionList::new();
+        for (source, first) in partitions {
+            // A client that follows another one goes on behind what that one read.
+            let read = feed.next(source).map(|next| Offset::Offset(signed(next)));
+            add(&mut list, source, read.unwrap_or(*first))?;
+        }
+        native.assign(&list).map_err(sort)
+    }
+}
+
+fn add(
+    list: &mut TopicPartitionList,
+    source: &TopicPartition,
+    offset: Offset,
+) -> Result<(), StreamError> {
+    list.add_partition_offset(&source.topic, number(source.partition), offset)
+        .map_err(|error| StreamError::Configuration(error.to_string()))
+}
+
+fn signed(offset: u64) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
+}
+
+/// A consumer's present client, and what it takes to replace it.
+struct Reader {
+    options: Options,
+    group: String,
+    subscription: Subscription,
+    feed: Arc<Feed>,
+    is_stopped: AtomicBool,
+    native: Mutex<Arc<Native>>,
+    readers: Readers,
+}
+
+impl Reader {
+    fn native(&self) -> Arc<Native> {
+        let native = self.native.lock().unwrap_or_else(PoisonError::into_inner);
+        native.clone()
+    }
+
+    /// Puts a new client in the place of one that does not find a cluster which is there.
+    ///
+    /// librdkafka forgets every address when a broker that has just come, or is about to go, names
+    /// no brokers in its metadata, and may never ask one again:
+    /// <https://github.com/confluentinc/librdkafka/issues/5301>, open in 2.13.
+    fn renew(&self) -> Result<Arc<Native>, StreamError> {
+        let native = client(&self.options, &self.group, &self.feed)?;
+        let old = self.native();
+        old.context().is_retired.store(true, Ordering::Release);
+        if matches!(self.subscription, Subscription::Group(_)) {
+            self.feed.revoke_all();
+        }
+        self.subscription.begin(&native)?;
+        *self.native.lock().unwrap_or_else(PoisonError::into_inner) = native.clone();
+        // Leaving its group may take it long.
+        self.readers.spawn(move || drop(old))?;
+        Ok(native)
+    }
+
+    /// Whether another client finds the cluster.
+    fn is_cluster_there(&self) -> bool {
+        let context = client::Context::default();
+        let properties = self.options.properties_for_inquirer();
+        let inquirer = properties.client::<_, BaseConsumer<client::Context>>(context);
+        inquirer.is_ok_and(|inquirer| is_there(&inquirer, WEDGED_AFTER))
+    }
+}
+
+/// Whether the cluster answers, and names brokers: one that starts or ends may name none.
+fn is_there<C: ConsumerContext>(native: &BaseConsumer<C>, limit: Duration) -> bool {
+    let metadata = native.fetch_metadata(None, limit);
+    metadata.is_ok_and(|metadata| !metadata.brokers().is_empty())
 }
 
 fn number(partition: u32) -> i32 {
@@ -169,25 +276,23 @@ fn number(partition: u32) -> i32 {
 #[async_trait]
 impl crate::Consumer for KafkaConsumer {
     async fn poll(&mut self, max_records: usize, max_wait: Duration) -> Result<Batch, StreamError> {
-        self.feed.take(max_records, max_wait).await
+        self.reader.feed.take(max_records, max_wait).await
     }
 
     async fn commit(&mut self, next: &[(TopicPartition, u64)]) -> Result<(), StreamError> {
-        if !self.is_member {
+        if matches!(self.reader.subscription, Subscription::Partitions(_)) {
             return Err(StreamError::Unsupported("a reader without a group commits"));
         }
         let mut list = TopicPartitionList::new();
         for (source, offset) in next {
-            if self.feed.holds(source) {
-                let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));
-                list.add_partition_offset(&source.topic, number(source.partition), offset)
-                    .map_err(|error| StreamError::Configuration(error.to_string()))?;
+            if self.reader.feed.holds(source) {
+                add(&mut list, source, Offset::Offset(signed(*offset)))?;
             }
         }
         if list.count() == 0 {
             return Ok(());
         }
-        let native = self.native.clone();
+        let native = self.reader.native();
         blocking(move || match native.commit(&list, CommitMode::Sync) {
             Ok(()) => Ok(()),
             Err(error) => Err(StreamError::Unavailable(format!("commit: {error}"))),
@@ -196,13 +301,13 @@ impl crate::Consumer for KafkaConsumer {
     }
 
     fn lag(&self) -> u64 {
-        self.feed.lag()
+        self.reader.feed.lag()
     }
 }
 
 impl Drop for KafkaConsumer {
     fn drop(&mut self) {
-        self.is_stopped.store(true, Ordering::Release);
+        self.reader.is_stopped.store(true, Ordering::Release);
     }
 }
 
@@ -210,6 +315,16 @@ impl Drop for KafkaConsumer {
 struct Events {
     feed: Arc<Feed>,
     trouble: Trouble,
+    /// Another client is in its place: what it still tells is nobody's business.
+    is_retired: AtomicBool,
+    /// Reports in a row without a broker that is connected.
+    silence: AtomicU32,
+}
+
+impl Events {
+    fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Acquire)
+    }
 }
 
 impl ClientContext for Events {
@@ -218,6 +333,9 @@ impl ClientContext for Events {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if self.is_retired() {
+            return;
+        }
         self.trouble.note(&error, reason);
         let is_away = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
         let must_be_mended = matches!(self.trouble.last(), Some(StreamError::Configuration(_)));
@@ -227,6 +345,18 @@ impl ClientContext for Events {
     }
 
     fn stats(&self, statistics: Statistics) {
+        if self.is_retired() {
+            return;
+        }
+        let mut brokers = statistics.brokers.values();
+        if brokers.any(|broker| matches!(broker.state.as_str(), "UP" | "UPDATE")) {
+            self.silence.store(0, Ordering::Relaxed);
+        } else if self.silence.fetch_add(1, Ordering::Relaxed) == REPORTS_OF_SILENCE {
+            let reason = "no broker is connected".to_owned();
+            let trouble = self.trouble.last();
+            self.feed
+                .fail(Some(trouble.unwrap_or(StreamError::Unavailable(reason))));
+        }
         let offset = |number: i64| u64::try_from(number).ok();
         for (name, topic) in &statistics.topics {
             let name: Arc<str> = name.as_str().into();
@@ -244,6 +374,9 @@ impl ClientContext for Events {
 
 impl ConsumerContext for Events {
     fn pre_rebalance(&self, _: &Native, rebalance: &Rebalance<'_>) {
+        if self.is_retired() {
+            return;
+        }
         match rebalance {
             Rebalance::Assign(list) => self.feed.assigned(sources(list)),
             Rebalance::Revoke(list) => self.feed.revoked(sources(list)),
@@ -264,18 +397,21 @@ fn sources(list: &TopicPartitionList) -> Vec<TopicPartition> {
 }
 
 /// Polls until told to stop. The last owner's drop of the consumer leaves the group.
-fn serve(native: &Arc<Native>, feed: &Feed, is_stopped: &AtomicBool) {
+fn serve(reader: &Reader) {
+    let feed = &*reader.feed;
+    let mut native = reader.native();
     let mut names = HashMap::new();
     let mut is_paused = false;
     let mut next_inquiry = Instant::now();
-    while !is_stopped.load(Ordering::Acquire) {
+    let mut away_since = None;
+    while !reader.is_stopped.load(Ordering::Acquire) {
         if feed.is_full() && !is_paused {
             feed.await_room(PATIENCE);
             if feed.is_full() {
-                is_paused = pause(native, true);
+                is_paused = pause(&native, true);
             }
         } else if is_paused && feed.has_room() {
-            is_paused = !pause(native, false);
+            is_paused = !pause(&native, false);
         }
         let mut next = native.poll(POLL);
         if let Some(Ok(_)) = next {
@@ -295,12 +431,25 @@ fn serve(native: &Arc<Native>, feed: &Feed, is_stopped: &AtomicBool) {
             feed.announce();
         }
         if let Some(Err(error)) = &next {
-            refused(native, feed, error);
+            refused(&native, feed, error);
         }
-        if feed.has_failed() && Instant::now() >= next_inquiry {
-            if native.fetch_metadata(None, INQUIRY_INTERVAL).is_ok() {
+        if !feed.has_failed() {
+            away_since = None;
+        } else if Instant::now() >= next_inquiry {
+            let since: Instant = *away_since.get_or_insert_with(Instant::now);
+            if is_there(&native, INQUIRY_INTERVAL) {
                 native.context().trouble.clear();
                 feed.fail(None);
+            } else if since.elapsed() >= WEDGED_AFTER {
+                away_since = None;
+                // It may have come back just now.
+                if reader.is_cluster_there() && !is_there(&native, WEDGED_AFTER) {
+                    tracing::warn!("a consumer does not find the cluster again: it is made anew");
+                    match reader.renew() {
+                        Ok(renewed) => (native, is_paused) = (renewed, false),
+                        Err(error) => tracing::warn!(%error, "it cannot be made"),
+                    }
+                }
             }
             next_inquiry = Instant::now() + INQUIRY_INTERVAL;
         }

@@ -100,6 +100,22 @@ impl Feed {
         self.room.notify_one();
     }
 
+    /// As [`Feed::revoked`], of all that this consumer holds.
+    pub(super) fn revoke_all(&self) {
+        let held = std::mem::take(&mut self.state().held);
+        self.revoked(held);
+    }
+
+    /// The offset after the last record of a partition that was read, if one was.
+    pub(super) fn next(&self, partition: &TopicPartition) -> Option<u64> {
+        let state = self.state();
+        let mut records = state.records.iter().rev();
+        let last = records.find(|delivered| delivered.position.source == *partition);
+        let handed_out = || state.places.get(partition)?.next;
+        last.map(|delivered| delivered.position.offset + 1)
+            .or_else(handed_out)
+    }
+
     pub(super) fn holds(&self, partition: &TopicPartition) -> bool {
         self.state().held.contains(partition)
     }

@@ -126,6 +126,8 @@ impl Options {
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
             .set("socket.keepalive.enable", "true")
+            // Partitions that are added are seen soon.
+            .set("topic.metadata.refresh.interval.ms", "15000")
             // A topic that was just made is found at once.
             .set("topic.metadata.refresh.fast.interval.ms", "100")
             .set_log_level(RDKafkaLogLevel::Warning);
