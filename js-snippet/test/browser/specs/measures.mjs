@@ -254,10 +254,10 @@ describe("measures", { concurrency: 6 }, () => {
     }
   });
 
-  test("its start costs little more than that of any script, and makes no long task", async () => {
+  test("it compiles and starts in less than 5 ms of a processor four times slower, and makes no long task", async () => {
     // The processor's time, so that who else is at work here does not count as much; a throttled
-    // browser waits by the clock. Beside it a script that does the least that one can: much of what a
-    // small script costs is the first look that anybody takes at the document.
+    // browser waits by the clock. Beside it a script that does the least that one can, taken off: much
+    // of what a small script costs is the first look that anybody takes at the document.
     const least = `window.address=document.currentScript.src;addEventListener("pagehide",()=>{});setTimeout(()=>{},0)`;
     const scripts = { least: "/least.js", ours: `${proxy.url}/t.full.js` };
     const sites = {};
@@ -288,8 +288,8 @@ describe("measures", { concurrency: 6 }, () => {
     const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
     const [ours, floor, task] = [starts.ours, starts.least, longest].map(median);
     const slow = (ms) => (4 * ms).toFixed(1);
-    console.log(`on a processor four times slower t.full.js compiles and starts in ${slow(ours)} ms, the least script in ${slow(floor)} ms; its longest task takes ${slow(task)} ms`);
-    assert.ok(ours < 3.5 * floor, `${ours} ms and ${floor} ms`);
+    console.log(`on a processor four times slower t.full.js compiles and starts in ${slow(ours)} ms, ${slow(floor)} ms of which any script takes; its longest task takes ${slow(task)} ms`);
+    assert.ok(4 * (ours - floor) < 5, `${ours} ms and ${floor} ms`);
     assert.ok(4 * task < 50, `${longest}`);
   });
 
