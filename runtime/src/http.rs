@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -21,7 +22,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, HOST};
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 pub use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -36,6 +37,10 @@ use tower::ServiceExt as _;
 use crate::Shutdown;
 use deadlines::{Steps, Timed};
 pub use tls::Certificate;
+
+/// How long a connection is kept for one more request once shutdown starts. That one is answered, and
+/// told that it was the last: who is just writing it cannot know.
+const LAST_REQUEST: Duration = Duration::from_millis(500);
 
 /// The caps and deadlines of a listener.
 #[derive(Debug, Clone)]
@@ -100,8 +105,9 @@ impl Answer for Router {
     }
 }
 
-/// Serves until shutdown starts, then closes the listener, finishes the requests in flight and
-/// returns once they are answered or [`Limits::drain`] is over.
+/// Serves until shutdown starts, then closes the listener, finishes the requests in flight and those
+/// that kept connections bring within half a second, and returns once they are answered or
+/// [`Limits::drain`] is over.
 pub async fn serve(
     listener: TcpListener,
     answers: impl Answer,
@@ -189,12 +195,17 @@ async fn connection(
 ) {
     let steps = Steps::default();
     let stream = Timed::new(stream, &limits, steps.clone());
+    let is_last = AtomicBool::new(false);
     let service = service_fn(async |request| {
         steps.step();
-        let response = match refusal(&request, &limits) {
+        let mut response = match refusal(&request, &limits) {
             Some((status, code)) => problem(status, code),
             None => answers.answer(request, peer).await,
         };
+        if is_last.load(Ordering::Relaxed) {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         steps.step();
         Ok::<_, Infallible>(response)
     });
@@ -209,8 +220,12 @@ async fn connection(
     tokio::select! {
         _ = connection.as_mut() => {}
         () = shutdown.started() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            is_last.store(true, Ordering::Relaxed);
+            let last = tokio::time::timeout(LAST_REQUEST, connection.as_mut());
+            if last.await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
         }
     }
 }

@@ -153,6 +153,28 @@ async fn shutdown_answers_the_request_in_flight_and_closes_the_listener() {
 }
 
 #[tokio::test]
+async fn kept_connection_has_one_more_request_answered_after_shutdown_and_is_told_so() {
+    let server = start(Limits::default()).await;
+    let mut used = TcpStream::connect(server.address).await.unwrap();
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut answer = vec![0; 1_000];
+    for stream in [&mut used, &mut idle] {
+        stream.write_all(request).await.unwrap();
+        assert_ne!(stream.read(&mut answer).await.unwrap(), 0);
+    }
+    server.shutdown.start();
+    tokio::time::sleep(LAST_REQUEST / 4).await;
+    used.write_all(request).await.unwrap();
+    let mut last = String::new();
+    used.read_to_string(&mut last).await.unwrap();
+    assert!(last.starts_with("HTTP/1.1 200"), "{last}");
+    assert!(last.contains("connection: close"), "{last}");
+    assert_eq!(idle.read(&mut answer).await.unwrap(), 0, "it is closed too");
+    server.task.await.unwrap();
+}
+
+#[tokio::test]
 async fn connections_above_the_cap_wait_for_a_place() {
     let server = start(Limits {
         max_connections: 1,
