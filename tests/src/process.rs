@@ -50,12 +50,20 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Output {
     command.output().expect("weir can be run")
 }
 
-/// A loopback address that nothing listened on a moment ago.
+/// A loopback address that nothing listened on a moment ago. Nothing takes it while a process on it is
+/// started again: it is below the ports that Linux gives away by itself, and below those of
+/// `tests/services`.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_address() -> anyhow::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+    for _ in 0..50 {
+        let address = format!("127.0.0.1:{}", rand::random_range(10_000..20_000));
+        if TcpListener::bind(&address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("no free port")
 }
 
 /// The client that tests use.
