@@ -195,9 +195,6 @@ fn is_ndjson(headers: &HeaderMap) -> Result<bool, Problem> {
 
 /// Takes a place in the budget of bytes under way, or refuses at once.
 fn room(gateway: &Gateway, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Problem> {
-    if gateway.runtime.shutdown.has_started() {
-        return Err(Problem::ShuttingDown);
-    }
     let max = gateway.config.max_body_bytes;
     let announced = headers
         .get(header::CONTENT_LENGTH)

@@ -108,6 +108,9 @@ async fn gateway_told_to_stop_again_and_again() {
         seen.cut_off
     );
     assert!(slowest < STOP, "{slowest:?}");
+    // A kept connection's last request is answered as any other.
+    assert_eq!(seen.cut_off, 0);
+    assert!(seen.refused_in.is_empty(), "{:?}", seen.statuses);
     bench.drained().await;
     bench.check(&seen).await;
     bench.stop().await;
