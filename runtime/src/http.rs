@@ -195,6 +195,7 @@ async fn connection(
 ) {
     let steps = Steps::default();
     let stream = Timed::new(stream, &limits, steps.clone());
+    // Beside the token, which takes a lock to be asked: this is asked at each request.
     let is_last = AtomicBool::new(false);
     let service = service_fn(async |request| {
         steps.step();
