@@ -1,4 +1,5 @@
-//! Measures enrich() alone: one thread, warm caches, events as the seed's generator makes them.
+//! Measures enrich() alone: one thread, warm caches, events as the seed's generator makes them, and
+//! then events of browsers.
 //!
 //! ```sh
 //! cargo run --release -p enricher --example enrich_speed
@@ -6,8 +7,8 @@
 //!
 //! Beside it, on the same events: serde_json alone, parsing to a `Value`, adding one field and
 //! writing. Both take turns every few milliseconds, so that what else the machine does hits both,
-//! and the medians are compared, for the ratio is what lasts. With the argument `alone` only
-//! enrich() runs, for a profiler.
+//! and the medians are compared, for the ratio is what lasts. With the argument `seed` or `browser`
+//! only enrich() runs, over such events, for a profiler.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,6 @@ use enricher::{Config, Enriched, Enricher, RecordContext, enrich};
 use serde_json::Value;
 use stream::{Position, TopicPartition};
 
-#[expect(dead_code, reason = "browsers' events are needed elsewhere")]
 mod events;
 
 const EVENTS: usize = 5_000;
@@ -26,11 +26,22 @@ const TURN: usize = 250;
 
 fn main() -> anyhow::Result<()> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
-    let events: Vec<String> = (0..EVENTS)
-        .map(|number| events::seed(number, now_ms))
-        .collect();
-    let bytes: usize = events.iter().map(String::len).sum();
     let enricher = Enricher::new(Config::default())?;
+    let alone = std::env::args().nth(1);
+    let make: [(&str, &dyn Fn(usize) -> String); 2] = [
+        ("seed", &|number| events::seed(number, now_ms)),
+        ("browser", &events::browser),
+    ];
+    for (name, make) in make {
+        if alone.as_deref().is_none_or(|wanted| wanted == name) {
+            let events: Vec<String> = (0..EVENTS).map(make).collect();
+            measure(&enricher, name, &events, now_ms, alone.is_some());
+        }
+    }
+    Ok(())
+}
+
+fn measure(enricher: &Enricher, name: &str, events: &[String], now_ms: i64, is_alone: bool) {
     let position = Position {
         source: TopicPartition {
             topic: "raw-web-events".into(),
@@ -46,7 +57,7 @@ fn main() -> anyhow::Result<()> {
     let mut written = 0;
     let mut ours = |events: &[String]| {
         timed(events, |event| {
-            match enrich(&enricher, event.as_bytes(), context) {
+            match enrich(enricher, event.as_bytes(), context) {
                 Ok(Enriched::Document(enriched)) => written = enriched.value.len(),
                 other => panic!("{other:?}"),
             }
@@ -59,23 +70,22 @@ fn main() -> anyhow::Result<()> {
             std::hint::black_box(value.to_string());
         })
     };
-    ours(&events);
+    ours(events);
     let (mut own, mut plain) = (Vec::new(), Vec::new());
-    let is_alone = std::env::args().nth(1).as_deref() == Some("alone");
     for _ in 0..ROUNDS {
         for turn in events.chunks(TURN) {
             own.push(ours(turn));
             plain.push(if is_alone { own[0] } else { naive(turn) });
         }
     }
+    let bytes: usize = events.iter().map(String::len).sum();
     println!(
-        "{EVENTS} events of {} B, enriched about {written} B, {ROUNDS} rounds",
+        "{EVENTS} {name} events of {} B, enriched about {written} B, {ROUNDS} rounds",
         bytes / EVENTS
     );
     let own = report("enrich()", &mut own);
     let plain = report("serde_json, one field added", &mut plain);
     println!("ratio of the medians: {:.2}", own / plain);
-    Ok(())
 }
 
 fn timed(events: &[String], mut each: impl FnMut(&str)) -> Duration {

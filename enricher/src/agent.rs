@@ -22,7 +22,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use hints::Hints;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 
 use crate::document::{Document, Value};
 use crate::reload::{File, Reload};
@@ -31,9 +33,15 @@ pub use bot::{Bot, is_listed};
 use regexes::RegexParser;
 use system::System;
 
-/// Agents kept parsed. Browsers freeze their agents, so a busy site sees a few thousand; at about
-/// 500 bytes each the cache stays below 10 MB.
-const MAX_CACHED: usize = 20_000;
+/// Agents kept parsed, about, with the hints that came with them. Browsers freeze their agents, so a
+/// busy site sees a few thousand.
+const CACHED: usize = 20_000;
+
+/// Memory that they take at most, in bytes.
+const MAX_CACHED_BYTES: u64 = 16 << 20;
+
+/// What is kept of one, beside its text, in bytes.
+const CLIENT_BYTES: u64 = 600;
 
 /// Longest agent that is parsed, in bytes; the rest of a longer one is not looked at. Real ones
 /// stay below 500.
@@ -60,6 +68,17 @@ pub struct Agent {
     pub device_model: Option<String>,
     /// The program, where it is one.
     pub bot: Option<Bot>,
+}
+
+/// What agent and hints say together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Client {
+    /// The agent, refined by the hints; `None` where there was neither.
+    pub(crate) agent: Option<Agent>,
+    /// Whether the device is a phone, where the hints say so.
+    pub(crate) is_mobile: Option<bool>,
+    /// Whether the browser says that a program drives it.
+    pub(crate) is_webdriver: bool,
 }
 
 /// Parses user agents. Pure: the same text gives the same answer, for answers are cached.
@@ -127,20 +146,39 @@ impl Agents {
         }
     }
 
-    /// What an agent says.
-    pub(crate) fn parse(&self, agent: &str) -> Arc<Agent> {
+    /// What an agent says, and hints as JSON text beside it.
+    pub(crate) fn parse(&self, agent: Option<&str>, hints: Option<&str>) -> Arc<Client> {
         match self {
-            Self::Own(cached) => cached.parse(agent),
-            Self::File(file) => file.load().parse(agent),
+            Self::Own(cached) => cached.parse(agent, hints),
+            Self::File(file) => file.load().parse(agent, hints),
         }
     }
 }
 
-/// A parser behind a bounded cache by agent.
+/// A parser behind a bounded cache.
 #[derive(Debug)]
 pub(crate) struct Cached {
     parser: Box<dyn AgentParser>,
-    cache: Cache<Box<str>, Arc<Agent>>,
+    cache: Cache<(Box<str>, Box<str>), Arc<Client>, Weights>,
+}
+
+/// What is parsed: agent and hints, empty where there is none.
+#[derive(Hash)]
+struct Key<'a>(&'a str, &'a str);
+
+impl Equivalent<(Box<str>, Box<str>)> for Key<'_> {
+    fn equivalent(&self, key: &(Box<str>, Box<str>)) -> bool {
+        (self.0, self.1) == (&*key.0, &*key.1)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Weights;
+
+impl Weighter<(Box<str>, Box<str>), Arc<Client>> for Weights {
+    fn weight(&self, (agent, hints): &(Box<str>, Box<str>), _: &Arc<Client>) -> u64 {
+        (agent.len() + hints.len()) as u64 + CLIENT_BYTES
+    }
 }
 
 impl Cached {
@@ -148,22 +186,32 @@ impl Cached {
     fn new(parser: Box<dyn AgentParser>) -> Self {
         Self {
             parser,
-            cache: Cache::new(MAX_CACHED),
+            cache: Cache::with_weighter(CACHED, MAX_CACHED_BYTES, Weights),
         }
     }
 
-    fn parse(&self, agent: &str) -> Arc<Agent> {
+    fn parse(&self, agent: Option<&str>, hints: Option<&str>) -> Arc<Client> {
+        let agent = agent.unwrap_or_default();
         let mut end = agent.len().min(MAX_AGENT_BYTES);
         while !agent.is_char_boundary(end) {
             end -= 1;
         }
-        let agent = &agent[..end];
-        if let Some(known) = self.cache.get(agent) {
+        let key = Key(&agent[..end], hints.unwrap_or_default());
+        if let Some(known) = self.cache.get(&key) {
             return known;
         }
-        let parsed = Arc::new(self.parser.parse(agent));
-        self.cache.insert(agent.into(), parsed.clone());
-        parsed
+        let agent = (!key.0.is_empty()).then(|| self.parser.parse(key.0));
+        let hints = hints.and_then(Hints::read);
+        let client = Arc::new(match hints {
+            Some(hints) => hints.refine(agent.unwrap_or_default()),
+            None => Client {
+                agent,
+                ..Client::default()
+            },
+        });
+        self.cache
+            .insert((key.0.into(), key.1.into()), client.clone());
+        client
     }
 }
 

@@ -71,11 +71,11 @@ pub(crate) fn enrich(enricher: &Enricher, records: Vec<Delivered>) -> EnrichedBa
                 batch.counts.enriched += 1;
                 batch
                     .enriched
-                    .push((record(*event, &delivered.record), delivered));
+                    .push((record(event, &delivered.record), delivered));
             }
             Ok(Enriched::Routed(event)) => {
                 batch.counts.routed += 1;
-                let routed = record(*event, &delivered.record);
+                let routed = record(event, &delivered.record);
                 batch.routed.push((routed, delivered));
             }
             Ok(Enriched::Dropped) => batch.counts.dropped += 1,
@@ -124,16 +124,16 @@ fn enrich_one(
 fn record(event: EnrichedEvent, raw: &Record) -> Record {
     let own_key = raw.key.clone().filter(|_| !event.replaces_key);
     Record {
-        key: Some(own_key.unwrap_or_else(|| event.key.into())),
-        value: event.value.into(),
+        key: Some(own_key.unwrap_or(event.key)),
+        value: event.value,
         headers: Arc::new([
             (
                 header::FORMAT_NAME,
                 Bytes::from_static(header::FORMAT.as_bytes()),
             )
                 .into(),
-            (header::ID, event.id.into()).into(),
-            (header::DAY, event.day.into()).into(),
+            (header::ID, event.id).into(),
+            (header::DAY, event.day).into(),
         ]),
         timestamp_ms: raw.timestamp_ms,
     }

@@ -51,37 +51,32 @@ pub(crate) enum Value<'a> {
     List(Vec<Cow<'a, str>>),
     /// An array or an object.
     Json(Box<serde_json::Value>),
+    /// An object as it was sent, with all that the general parser would check of it checked.
+    Raw(&'a str),
 }
 
 /// One event.
 #[derive(Debug, Clone)]
 pub(crate) struct Document<'a> {
-    /// Where in `values` the value of a slot is, or [`NO_PLACE`].
-    places: [u8; FIELDS.len()],
+    /// The value of every slot, in the order of the table.
+    values: Vec<Value<'a>>,
     /// The slots that have a value: every step goes over these alone, for an event has half of the
     /// fields at most.
     filled: Slots,
-    values: Vec<Value<'a>>,
-    /// Places whose value was taken.
-    free: Vec<u8>,
+    /// Slots whose text is known to need no escape and to be free of control characters.
+    plain: Slots,
     /// Members that the table does not know, in the order sent; of equal names the last wins.
     pub(crate) unknown: Vec<(Cow<'a, str>, serde_json::Value)>,
     /// The finished `props`, once repaired.
     pub(crate) props: props::Props<'a>,
 }
 
-/// Fields of an enriched event, rounded up.
-const USUAL_FIELDS: usize = 80;
-
-const NO_PLACE: u8 = u8::MAX;
-
 impl Default for Document<'_> {
     fn default() -> Self {
         Self {
-            places: [NO_PLACE; FIELDS.len()],
+            values: FIELDS.iter().map(|_| Value::Absent).collect(),
             filled: Slots::default(),
-            values: Vec::with_capacity(USUAL_FIELDS),
-            free: Vec::new(),
+            plain: Slots::default(),
             unknown: Vec::new(),
             props: props::Props::default(),
         }
@@ -91,28 +86,18 @@ impl Default for Document<'_> {
 impl<'a> Document<'a> {
     /// The value of a slot.
     pub(crate) fn value(&self, slot: Slot) -> &Value<'a> {
-        match self.places[slot.index()] {
-            NO_PLACE => &Value::Absent,
-            place => &self.values[usize::from(place)],
-        }
+        &self.values[slot.index()]
     }
 
     /// Takes the value of a slot, leaving it absent.
     pub(crate) fn take(&mut self, slot: Slot) -> Value<'a> {
-        match self.places[slot.index()] {
-            NO_PLACE => Value::Absent,
-            place => {
-                self.filled.remove(slot);
-                self.places[slot.index()] = NO_PLACE;
-                self.free.push(place);
-                std::mem::take(&mut self.values[usize::from(place)])
-            }
-        }
+        self.filled.remove(slot);
+        std::mem::take(&mut self.values[slot.index()])
     }
 
     /// Whether a slot has a value.
     pub(crate) fn has(&self, slot: Slot) -> bool {
-        self.places[slot.index()] != NO_PLACE
+        self.filled.has(slot)
     }
 
     /// The slots that have a value now.
@@ -146,27 +131,27 @@ impl<'a> Document<'a> {
     }
 
     /// Sets a slot.
+    #[inline]
     pub(crate) fn set(&mut self, slot: Slot, value: Value<'a>) {
-        if matches!(value, Value::Absent) {
-            self.take(slot);
-            return;
+        match value {
+            Value::Absent => self.filled.remove(slot),
+            _ => self.filled.add(slot),
         }
-        let place = self.places[slot.index()];
-        if place != NO_PLACE {
-            self.values[usize::from(place)] = value;
-            return;
-        }
+        self.plain.remove(slot);
+        self.values[slot.index()] = value;
+    }
+
+    /// Sets a slot to a text, not empty, that needs no escape and holds no control character.
+    #[inline]
+    fn set_plain(&mut self, slot: Slot, text: &'a str) {
         self.filled.add(slot);
-        match self.free.pop() {
-            Some(place) => {
-                self.places[slot.index()] = place;
-                self.values[usize::from(place)] = value;
-            }
-            None => {
-                self.places[slot.index()] = self.values.len() as u8;
-                self.values.push(value);
-            }
-        }
+        self.plain.add(slot);
+        self.values[slot.index()] = Value::Text(Cow::Borrowed(text));
+    }
+
+    /// The slots that are known to hold a text that needs no escape and holds no control character.
+    fn plain(&self) -> Slots {
+        self.plain.and(self.filled)
     }
 
     /// Sets a slot to a text.

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use event::forgotten::Tombstone;
 use event::redact;
 use event::{Code, index, limits};
@@ -22,8 +23,7 @@ use jiff::Timestamp;
 use stream::Position;
 
 use crate::address;
-use crate::agent::hints::Hints;
-use crate::agent::{self, Agent, bot};
+use crate::agent::{self, Client, bot};
 use crate::clock::Clock;
 use crate::config::{Bots, Config, IpPolicy, SchemaMode};
 use crate::consent::Gate;
@@ -53,26 +53,26 @@ pub struct RecordContext<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Enriched {
     /// A document.
-    Document(Box<EnrichedEvent>),
+    Document(EnrichedEvent),
     /// A program's event, which settings send to a topic of its own.
-    Routed(Box<EnrichedEvent>),
+    Routed(EnrichedEvent),
     /// Settings say that it is not kept.
     Dropped,
     /// Its visitor was forgotten.
     Forgotten,
 }
 
-/// An enriched event.
+/// An enriched event. Its parts lie in one allocation, for they live equally long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnrichedEvent {
     /// The document, one line of JSON.
-    pub value: Vec<u8>,
+    pub value: Bytes,
     /// The document's id, 1 to 128 printable ASCII characters.
-    pub id: String,
+    pub id: Bytes,
     /// The index day, `YYYY.MM.dd`.
-    pub day: String,
-    /// What the record's key is where the raw record has none.
-    pub key: String,
+    pub day: Bytes,
+    /// What the record's key is where the raw record has none, UTF-8.
+    pub key: Bytes,
     /// Whether the raw record's key is an id that was replaced, so that it may not be used.
     pub replaces_key: bool,
 }
@@ -114,7 +114,7 @@ pub(crate) fn enrich_traced(
 ) -> Result<Enriched, Code> {
     let config = &enricher.config;
     // What the document borrows from stands before it.
-    let (agent, place, page, referrer);
+    let (client, place, page, referrer);
     let mut document = read::document(raw)?;
     check_type(&document)?;
     let was_enriched = document.has(slot::WEIR_VERSION);
@@ -155,23 +155,18 @@ pub(crate) fn enrich_traced(
     }
     trace.end(Step::Repair);
 
-    let (hints, is_server);
     let is_bot = if was_enriched {
         // What the steps read may be cut since; what they found stands.
         *document.value(slot::IS_BOT) == Value::Boolean(true)
     } else {
-        hints = Hints::read(&document);
-        is_server = self::is_server(&document, &config.server_libs);
-        agent = match is_server {
-            true => None,
-            false => parse_agent(enricher, &document, hints.as_ref()),
-        };
-        agent::apply(&mut document, agent.as_deref());
-        if let Some(is_mobile) = hints.as_ref().and_then(Hints::is_mobile) {
+        let is_server = is_server(&document, &config.server_libs);
+        client = parse_agent(enricher, &document);
+        let agent = client.agent.as_ref().filter(|_| !is_server);
+        agent::apply(&mut document, agent);
+        if let Some(is_mobile) = client.is_mobile {
             document.set(slot::DEVICE_IS_MOBILE, Value::Boolean(is_mobile));
         }
-
-        trace.mark(Mark::of_agent(agent.as_deref()));
+        trace.mark(Mark::of_agent(agent));
         trace.end(Step::Agent);
 
         place = look_up(enricher, &document);
@@ -187,9 +182,9 @@ pub(crate) fn enrich_traced(
         trace.mark(found.category.mark());
         trace.end(Step::Source);
 
-        let bot = agent.as_deref().and_then(|agent| agent.bot.as_ref());
+        let bot = agent.and_then(|agent| agent.bot.as_ref());
         let signs = bot::Signs {
-            is_webdriver: hints.is_some_and(|hints| hints.is_webdriver),
+            is_webdriver: client.is_webdriver,
             is_spam: found.is_spam,
             is_datacentre: is_datacentre(enricher, &document),
             is_burst: enricher
@@ -243,22 +238,37 @@ pub(crate) fn enrich_traced(
     document.set_text(slot::RULES_VERSION, RULES_VERSION);
     let key = key(&document, &id);
     enricher.drop_fields(&mut document);
-    let event = Box::new(EnrichedEvent {
-        // What enrichment adds is about 700 bytes.
-        value: write::json(&document, raw.len() + 1_024),
-        id,
-        day,
-        key,
-        replaces_key: enricher
-            .pseudonyms
-            .as_ref()
-            .is_some_and(Pseudonyms::has_key),
-    });
+    let event = write_event(enricher, &document, [&id, &day, &key], raw.len());
     trace.end(Step::Write);
     Ok(match is_bot && config.bots == Bots::Route {
         true => Enriched::Routed(event),
         false => Enriched::Document(event),
     })
+}
+
+fn write_event(
+    enricher: &Enricher,
+    document: &Document<'_>,
+    [id, day, key]: [&str; 3],
+    raw_bytes: usize,
+) -> EnrichedEvent {
+    // What enrichment adds is about 700 bytes.
+    let mut written = write::json(document, raw_bytes + 1_024);
+    let value_bytes = written.len();
+    for text in [id, day, key] {
+        written.extend_from_slice(text.as_bytes());
+    }
+    let mut rest = Bytes::from(written);
+    EnrichedEvent {
+        value: rest.split_to(value_bytes),
+        id: rest.split_to(id.len()),
+        day: rest.split_to(day.len()),
+        key: rest,
+        replaces_key: enricher
+            .pseudonyms
+            .as_ref()
+            .is_some_and(Pseudonyms::has_key),
+    }
 }
 
 /// The tombstones of the ids that the event is known by, where a visitor was forgotten.
@@ -365,15 +375,15 @@ fn at(milliseconds: i64) -> Timestamp {
 
 /// Gives the event its id and its index day, both pure functions of the event as sent and of where
 /// it lies, so that a repetition is recognised.
-fn identify(
-    document: &mut Document<'_>,
+fn identify<'a>(
+    document: &mut Document<'a>,
     clock: &Clock,
     position: &Position,
     config: &Config,
-) -> (String, String) {
-    let sent = match document.take(slot::EVENT_ID) {
-        Value::Text(text) => Some(text.into_owned()),
-        Value::Long(number) => Some(number.to_string()),
+) -> (Cow<'a, str>, String) {
+    let sent: Option<Cow<'a, str>> = match document.value(slot::EVENT_ID) {
+        Value::Text(text) => Some(text.clone()),
+        Value::Long(number) => Some(number.to_string().into()),
         _ => None,
     };
     let day = index::day(
@@ -388,25 +398,26 @@ fn identify(
         Some(unfit) => {
             let id = index::derived_id(unfit.as_bytes()).to_string();
             document.set_text(slot::EVENT_ID_ORIGINAL, unfit);
-            id
+            id.into()
         }
-        None => index::derived_id(position.to_string().as_bytes()).to_string(),
+        None => index::derived_id(position.to_string().as_bytes())
+            .to_string()
+            .into(),
     };
-    document.set_text(slot::EVENT_ID, id.clone());
+    if document.text(slot::EVENT_ID) != Some(&id) {
+        document.set_text(slot::EVENT_ID, id.clone());
+    }
     (id, index::day_text(day))
 }
 
-fn parse_agent(
-    enricher: &Enricher,
-    document: &Document<'_>,
-    hints: Option<&Hints>,
-) -> Option<Arc<Agent>> {
-    let sent = document.text(slot::BROWSER_USER_AGENT);
-    let agent = sent.map(|agent| enricher.agents.parse(agent));
-    match (hints, agent) {
-        (Some(hints), agent) => Some(Arc::new(hints.refine(&agent.unwrap_or_default()))),
-        (None, agent) => agent,
-    }
+fn parse_agent(enricher: &Enricher, document: &Document<'_>) -> Arc<Client> {
+    let hints = match document.value(slot::HINTS) {
+        Value::Raw(raw) => Some(Cow::Borrowed(*raw)),
+        Value::Json(json) => Some(json.to_string().into()),
+        _ => None,
+    };
+    let agent = document.text(slot::BROWSER_USER_AGENT);
+    enricher.agents.parse(agent, hints.as_deref())
 }
 
 fn look_up(enricher: &Enricher, document: &Document<'_>) -> Outcome {
@@ -450,12 +461,11 @@ fn keep_address(document: &mut Document<'_>, policy: IpPolicy, gate: Gate) {
 }
 
 /// The visitor, so that a visitor's events stay in order.
-fn key(document: &Document<'_>, id: &str) -> String {
+fn key<'a>(document: &Document<'a>, id: &Cow<'a, str>) -> Cow<'a, str> {
     [slot::USER_DOMAIN_ID, slot::SESSION_ID]
         .into_iter()
-        .find_map(|slot| document.text(slot))
-        .unwrap_or(id)
-        .to_owned()
+        .find_map(|slot| document.kept_text(slot))
+        .unwrap_or_else(|| id.clone())
 }
 
 #[cfg(test)]

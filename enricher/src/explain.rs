@@ -72,7 +72,8 @@ fn add(
 }
 
 fn explain_agent(enricher: &Enricher, text: &str, findings: &mut Vec<Finding>) {
-    let agent = enricher.agents.parse(text);
+    let client = enricher.agents.parse(Some(text), None);
+    let Some(agent) = &client.agent else { return };
     let (is_bot, reason) = match &agent.bot {
         Some(bot) => ("true", bot.reason),
         None => ("false", "no rule for bots matches"),

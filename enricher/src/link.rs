@@ -34,12 +34,15 @@ impl<'a> Link<'a> {
             Some(_) => rest,
             None => rest.strip_prefix("//").unwrap_or(rest),
         };
-        let end = rest
-            .bytes()
-            .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'))
-            .unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at(end);
-        let host = host(authority)?;
+        let (host, rest) = match plain_host(rest) {
+            Some((host, rest)) => (Cow::Borrowed(host), rest),
+            None => {
+                let is_end = |byte: u8| matches!(byte, b'/' | b'?' | b'#' | b'\\');
+                let end = rest.bytes().position(is_end).unwrap_or(rest.len());
+                let (authority, rest) = rest.split_at(end);
+                (host(authority)?, rest)
+            }
+        };
         let rest = rest.split('#').next().unwrap_or_default();
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         Some(Self { host, path, query })
@@ -101,6 +104,17 @@ fn is_scheme(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+}
+
+/// The host of nearly every address, and what follows: in lower case, with a dot, without a port.
+fn plain_host(text: &str) -> Option<(&str, &str)> {
+    let is_host = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(b);
+    let bytes = text.as_bytes();
+    let length = bytes.iter().take_while(|byte| is_host(byte)).count();
+    let is_whole = matches!(bytes.get(length), None | Some(b'/' | b'?' | b'#' | b'\\'));
+    let (host, rest) = text.split_at(length);
+    let is_plain = is_whole && length <= MAX_HOST_BYTES && host.contains('.');
+    (is_plain && !host.ends_with('.')).then_some((host, rest))
 }
 
 fn host(authority: &str) -> Option<Cow<'_, str>> {

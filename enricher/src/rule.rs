@@ -180,7 +180,7 @@ fn set(document: &mut Document<'_>, place: &Place, value: Json) {
         Place::Slot(slot) => repair::set(document, *slot, value),
         Place::Prop(name) => {
             document.props.remove(name);
-            document.props.add(name, value);
+            document.props.add(name.to_owned(), value);
         }
     }
 }

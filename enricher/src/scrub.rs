@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use crate::config::Config;
 use crate::document::props::Prop;
-use crate::document::{Document, Value};
+use crate::document::{Document, Value, repair};
 use crate::slot::{self, Slot, Slots};
 
 /// Texts that are looked through for every kind: those in which sites put what people typed.
@@ -181,6 +181,12 @@ impl Scrub {
                     redact_json(&mut json, wanted, counts);
                     document.set(slot, Value::Json(json));
                 }
+            }
+            // What stands in one of its texts stands in the whole.
+            Value::Raw(raw) if redact::redact(raw, wanted, &mut Counts::default()).is_some() => {
+                let mut json = repair::parsed(raw);
+                redact_json(&mut json, wanted, counts);
+                document.set(slot, Value::Json(Box::new(json)));
             }
             _ => {}
         }

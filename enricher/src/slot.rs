@@ -88,6 +88,11 @@ impl Slots {
         self.0[slot.index() / 64] &= !(1 << (slot.index() % 64));
     }
 
+    /// Whether a slot is among them.
+    pub(crate) const fn has(self, slot: Slot) -> bool {
+        self.0[slot.index() / 64] & 1 << (slot.index() % 64) != 0
+    }
+
     /// Those that are in both.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self([self.0[0] & other.0[0], self.0[1] & other.0[1]])

@@ -246,9 +246,10 @@ pub(crate) fn apply<'a>(
 /// Takes campaign tags, click ids and fallbacks from the page's query; tags that the event carries
 /// itself hold.
 fn read_query<'a>(document: &mut Document<'a>, signals: &mut Signals<'a>) {
-    let Some(page) = &signals.page else { return };
-    let pairs: Vec<_> = page.parameters().collect();
-    for (name, value) in pairs {
+    let Some(page) = signals.page.clone() else {
+        return;
+    };
+    for (name, value) in page.parameters() {
         let slot = match name {
             "utm_source" => slot::UTM_SOURCE,
             "utm_medium" => slot::UTM_MEDIUM,

@@ -16,7 +16,7 @@ use event::header::{self, Format};
 use forgotten::Graveyard;
 use futures_util::future::BoxFuture;
 use runtime::{Backoff, Component, Runtime, Shutdown};
-use stream::{Batch, Consumer, Held, Start, Stream, StreamError, TopicPartition};
+use stream::{Batch, Consumer, Delivered, Held, Start, Stream, StreamError, TopicPartition};
 use tokio::time::Instant;
 
 use crate::batch::{self, Counts};
@@ -230,9 +230,11 @@ impl Stage {
             return Ok(());
         }
         let mut next = HashMap::new();
-        for delivered in &batch.records {
-            let position = &delivered.position;
-            next.insert(position.source.clone(), position.offset + 1);
+        let is_same = |a: &Delivered, b: &Delivered| a.position.source == b.position.source;
+        for run in batch.records.chunk_by(is_same) {
+            if let Some(Delivered { position, .. }) = run.last() {
+                next.insert(position.source.clone(), position.offset + 1);
+            }
         }
         let enricher = self.enricher.clone();
         let enriched = tokio::task::spawn_blocking(move || batch::enrich(&enricher, batch.records))

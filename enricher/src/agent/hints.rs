@@ -7,13 +7,11 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use super::{Agent, device};
-use crate::document::{Document, Value};
-use crate::slot;
+use super::{Agent, Client, device};
 
 /// The hints that enrichment uses.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Hints {
+pub(super) struct Hints {
     platform: Option<String>,
     platform_version: Option<String>,
     model: Option<String>,
@@ -22,16 +20,13 @@ pub(crate) struct Hints {
     /// Brand and full version, the browser's own before that of its engine.
     brand: Option<(String, String)>,
     touch_points: u64,
-    /// Whether the browser says that a program drives it.
-    pub(crate) is_webdriver: bool,
+    is_webdriver: bool,
 }
 
 impl Hints {
-    /// Reads the hints of an event; `None` where there is nothing of use.
-    pub(crate) fn read(document: &Document<'_>) -> Option<Self> {
-        let Value::Json(json) = document.value(slot::HINTS) else {
-            return None;
-        };
+    /// Reads hints from JSON; `None` where that is no object.
+    pub(super) fn read(json: &str) -> Option<Self> {
+        let json: Json = serde_json::from_str(json).ok()?;
         let members = json.as_object()?;
         let mut hints = Self::default();
         for (name, value) in members {
@@ -62,8 +57,15 @@ impl Hints {
     }
 
     /// What agent and hints say together.
-    pub(crate) fn refine(&self, agent: &Agent) -> Agent {
-        let mut refined = agent.clone();
+    pub(super) fn refine(&self, agent: Agent) -> Client {
+        Client {
+            agent: Some(self.refine_agent(agent)),
+            is_mobile: self.is_mobile,
+            is_webdriver: self.is_webdriver,
+        }
+    }
+
+    fn refine_agent(&self, mut refined: Agent) -> Agent {
         self.refine_system(&mut refined);
         if let Some(model) = self.model.as_deref() {
             refined.device_brand = device::brand(model)
@@ -99,11 +101,6 @@ impl Hints {
             refined.device_type
         };
         refined
-    }
-
-    /// Whether the device is a phone, where the hints say so.
-    pub(crate) fn is_mobile(&self) -> Option<bool> {
-        self.is_mobile
     }
 
     fn refine_system(&self, agent: &mut Agent) {

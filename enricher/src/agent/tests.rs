@@ -2,7 +2,6 @@ use serde_json::json;
 
 use super::hints::Hints;
 use super::*;
-use crate::document::read;
 
 fn parse(agent: &str) -> Agent {
     WootheeParser.parse(agent)
@@ -414,9 +413,9 @@ fn hints_know_what_agents_cannot() {
             "Computer",
         ),
     ] {
-        let raw = json!({"hints": hints}).to_string();
-        let document = read::document(raw.as_bytes()).unwrap();
-        let refined = Hints::read(&document).unwrap().refine(&parse(agent));
+        let raw = hints.to_string();
+        let refined = Hints::read(&raw).unwrap().refine(parse(agent));
+        let refined = refined.agent.unwrap();
         let seen = (
             refined.browser_name.as_deref(),
             refined.os.as_deref(),
@@ -447,10 +446,8 @@ fn changed_patterns_are_taken_and_what_was_cached_is_forgotten() {
     replace("Acme");
     let agents = Agents::open(Some(&path)).unwrap();
     let name = || {
-        agents
-            .parse("Mozilla/5.0 (X11) Acme/1")
-            .browser_name
-            .clone()
+        let client = agents.parse(Some("Mozilla/5.0 (X11) Acme/1"), None);
+        client.agent.as_ref().unwrap().browser_name.clone()
     };
     assert_eq!(name().as_deref(), Some("Acme"));
     replace("Acme Two");
@@ -469,19 +466,20 @@ fn changed_patterns_are_taken_and_what_was_cached_is_forgotten() {
 }
 
 #[test]
-fn agents_are_cached_and_cut() {
+fn agents_are_cached_with_their_hints_and_cut() {
     let agents = Agents::open(None).unwrap();
-    let first = agents.parse("curl/8.10.1");
-    assert!(Arc::ptr_eq(&first, &agents.parse("curl/8.10.1")));
+    let curl = |hints| agents.parse(Some("curl/8.10.1"), hints);
+    let (alone, hinted) = (curl(None), curl(Some(r#"{"webdriver":true}"#)));
+    assert!(Arc::ptr_eq(&alone, &curl(None)) && !alone.is_webdriver);
+    assert!(hinted.is_webdriver && !curl(Some(r#"{"webdriver":false}"#)).is_webdriver);
+    assert_eq!(agents.parse(None, None), Arc::default());
     let long = format!(
         "{}é{}",
         "x".repeat(MAX_AGENT_BYTES - 1),
         "curl/8".repeat(10_000)
     );
-    let cut = agents.parse(&long);
-    let bot = cut
-        .bot
-        .as_ref()
-        .map(|bot| (bot.name.as_deref(), bot.reason));
+    let cut = agents.parse(Some(&long), None);
+    let bot = cut.agent.as_ref().unwrap().bot.as_ref();
+    let bot = bot.map(|bot| (bot.name.as_deref(), bot.reason));
     assert_eq!(bot, Some((None, "ua_isbot")), "curl stands behind the cut");
 }

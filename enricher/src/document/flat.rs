@@ -6,13 +6,16 @@
 
 use std::borrow::Cow;
 
-use event::members;
+use event::{limits, members};
 use serde::de::DeserializeSeed as _;
 use serde_json::{Deserializer, Value as Json};
 
 use super::read::ValueSeed;
 use super::{Document, Value, plain};
-use crate::slot::Slot;
+use crate::slot::{self, Slot};
+
+/// Most members of an object that stays as it was sent: each name is compared with those before it.
+const MAX_RAW_MEMBERS: usize = 16;
 
 /// Reads a record; `None` where the general parser must look.
 pub(super) fn read(text: &str) -> Option<Document<'_>> {
@@ -32,8 +35,7 @@ pub(super) fn read(text: &str) -> Option<Document<'_>> {
         match Slot::find_behind(previous, name) {
             Some(slot) => {
                 previous = Some(slot);
-                let value = scan.value()?;
-                document.set(slot, value);
+                scan.known(slot, &mut document)?;
             }
             None => {
                 let value = scan.json()?;
@@ -46,6 +48,31 @@ pub(super) fn read(text: &str) -> Option<Document<'_>> {
         scan.mark(b'}')?;
         members::keep_last(&mut document.unknown);
         return scan.is_done().then_some(document);
+    }
+}
+
+/// A member's value, of an object that stayed as it was sent.
+pub(super) enum Member<'a> {
+    Text(&'a str),
+    Other(Json),
+}
+
+/// Calls `each` with every member of an object that [`read`] left as it was sent, in its order.
+pub(super) fn members_of<'a>(raw: &'a str, mut each: impl FnMut(&'a str, Member<'a>)) {
+    let mut scan = Scan { text: raw, at: 1 };
+    let mut next = || {
+        let name = scan.string()?;
+        scan.mark(b':')?;
+        let value = match scan.peek()? {
+            b'"' => Member::Text(scan.string()?),
+            _ => Member::Other(scan.json()?),
+        };
+        // The comma, or the end.
+        scan.at += usize::from(scan.peek()? == b',');
+        Some((name, value))
+    };
+    while let Some((name, value)) = next() {
+        each(name, value);
     }
 }
 
@@ -82,25 +109,104 @@ impl<'a> Scan<'a> {
 
     fn string(&mut self) -> Option<&'a str> {
         self.mark(b'"')?;
-        let length = memchr::memchr(b'"', self.text.as_bytes().get(self.at..)?)?;
         let start = self.at;
+        let length = plain::find_quote(self.text.as_bytes().get(start..)?)?;
         self.at += length + 1;
         self.text.get(start..start + length)
     }
 
-    /// A value of a known member.
-    fn value(&mut self) -> Option<Value<'a>> {
+    /// The value of a known member.
+    fn known(&mut self, slot: Slot, document: &mut Document<'a>) -> Option<()> {
+        let value = match self.peek()? {
+            b'"' => {
+                match self.string()? {
+                    "" => document.clear(slot),
+                    text => document.set_plain(slot, text),
+                }
+                return Some(());
+            }
+            b'{' | b'[' => {
+                let raw = match slot {
+                    slot::HINTS | slot::PROPS => self.raw(),
+                    _ => None,
+                };
+                match raw {
+                    Some(raw) => Value::Raw(raw),
+                    None => Value::Json(Box::new(self.json()?)),
+                }
+            }
+            _ => self.plain()?,
+        };
+        document.set(slot, value);
+        Some(())
+    }
+
+    /// A number or a word.
+    fn plain(&mut self) -> Option<Value<'a>> {
+        let token = self.token();
+        match token {
+            "true" => return Some(Value::Boolean(true)),
+            "false" => return Some(Value::Boolean(false)),
+            _ => {}
+        }
+        let mut deserializer = Deserializer::from_str(token);
+        let value = ValueSeed.deserialize(&mut deserializer).ok()?;
+        deserializer.end().ok().map(|()| value)
+    }
+
+    /// An object that can stay as it was sent; `None`, with nothing read, where there is none.
+    fn raw(&mut self) -> Option<&'a str> {
+        self.peek().filter(|byte| *byte == b'{')?;
+        let start = self.at;
+        match self.skip(limits::MAX_DEPTH - 1) {
+            Some(()) => self.text.get(start..self.at),
+            None => {
+                self.at = start;
+                None
+            }
+        }
+    }
+
+    /// Passes over a value that is well-formed, at most `depth` deep, and has no name twice in one
+    /// object.
+    fn skip(&mut self, depth: usize) -> Option<()> {
         match self.peek()? {
-            b'"' => Some(match self.string()? {
-                "" => Value::Absent,
-                text => Value::Text(Cow::Borrowed(text)),
-            }),
-            b'{' | b'[' => Some(Value::Json(Box::new(self.json()?))),
-            _ => {
-                let token = self.token();
-                let mut deserializer = Deserializer::from_str(token);
-                let value = ValueSeed.deserialize(&mut deserializer).ok()?;
-                deserializer.end().ok().map(|()| value)
+            b'"' => self.string().map(drop),
+            b'{' => self.skip_members(depth.checked_sub(1)?),
+            b'[' => {
+                let depth = depth.checked_sub(1)?;
+                self.at += 1;
+                if self.mark(b']').is_some() {
+                    return Some(());
+                }
+                loop {
+                    self.skip(depth)?;
+                    if self.mark(b',').is_none() {
+                        return self.mark(b']');
+                    }
+                }
+            }
+            _ => self.plain().map(drop),
+        }
+    }
+
+    fn skip_members(&mut self, depth: usize) -> Option<()> {
+        let (mut names, mut count) = ([""; MAX_RAW_MEMBERS], 0);
+        self.at += 1;
+        if self.mark(b'}').is_some() {
+            return Some(());
+        }
+        loop {
+            let name = self.string()?;
+            if names[..count].contains(&name) {
+                return None;
+            }
+            *names.get_mut(count)? = name;
+            count += 1;
+            self.mark(b':')?;
+            self.skip(depth)?;
+            if self.mark(b',').is_none() {
+                return self.mark(b'}');
             }
         }
     }
@@ -108,7 +214,7 @@ impl<'a> Scan<'a> {
     /// A number or a word: all up to what can follow one.
     fn token(&mut self) -> &'a str {
         let rest = self.rest();
-        let is_end = |byte: u8| matches!(byte, b',' | b'}' | b' ');
+        let is_end = |byte: u8| matches!(byte, b',' | b'}' | b']' | b' ');
         let length = rest.bytes().position(is_end).unwrap_or(rest.len());
         self.at += length;
         &rest[..length]
@@ -129,20 +235,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::document::{read as general, write};
+    use crate::document::{read as general, repair, write};
 
     /// Both readers must agree wherever this one reads at all.
     fn check(text: &str) {
         let Some(flat) = read(text) else { return };
         let parsed = general::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let (flat, parsed) = (write_all(flat), write_all(parsed));
-        assert_eq!(flat, parsed, "{text}");
+        assert_eq!(write_all(flat), write_all(parsed), "{text}");
     }
 
-    fn write_all(document: Document<'_>) -> String {
+    /// What an object says counts, not how: one that is left as it was sent keeps its spaces.
+    fn write_all(mut document: Document<'_>) -> (Json, Json, String) {
+        let props = repair::json_of(&document.take(slot::PROPS));
         let unknown = format!("{:?}", document.unknown);
         let known = write::json(&document, 0);
-        String::from_utf8_lossy(&known).into_owned() + &unknown
+        (serde_json::from_slice(&known).unwrap(), props, unknown)
     }
 
     #[test]
@@ -183,6 +290,63 @@ mod tests {
         }
     }
 
+    /// An object of hints or properties, and whether it can stay as it was sent.
+    fn check_raw(object: &str, expected: bool) {
+        let text = format!("{{\"props\":{object},\"hints\":{object} }}");
+        let mut document = read(&text).unwrap();
+        let raw = match document.value(slot::PROPS) {
+            Value::Raw(raw) => Some(*raw),
+            _ => None,
+        };
+        assert_eq!(raw, expected.then(|| object.trim()), "{text}");
+        assert_eq!(
+            *document.value(slot::PROPS),
+            *document.value(slot::HINTS),
+            "{text}"
+        );
+        check(&text);
+        let mut parsed = general::parse(&text).unwrap();
+        repair::repair(&mut document);
+        repair::repair(&mut parsed);
+        assert_eq!(write_all(document), write_all(parsed), "{text}");
+    }
+
+    #[test]
+    fn objects_stay_as_they_were_sent() {
+        for object in [
+            "{}",
+            " { \"a\" : 1 , \"b\" : [ ] } ",
+            r#"{"a":"é","b":{"c":[1,-2.50,{"d":null}]},"e":true,"f":""}"#,
+            r#"{"a":[1,2,null],"a.b":1,"b":{"a":2},"":"x","c":[[1]]}"#,
+        ] {
+            check_raw(object, true);
+        }
+        let many = |count: usize| {
+            let members: Vec<_> = (0..count).map(|n| format!("\"m{n}\":{n}")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        check_raw(&many(MAX_RAW_MEMBERS), true);
+        check_raw(&many(MAX_RAW_MEMBERS + 1), false);
+        check_raw(r#"{"a":1,"b":2,"a":3}"#, false);
+        check_raw(r#"{"a":{"b":2,"b":3}}"#, false);
+        let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        check_raw(&nested(limits::MAX_DEPTH - 2), true);
+        check_raw(&nested(limits::MAX_DEPTH - 1), false);
+        for object in [
+            "{\"a\":1e999}",
+            "{\"a\":[1,]}",
+            "{\"a\":01}",
+            "{\"a\" 1}",
+            "{,}",
+            "{",
+        ] {
+            assert!(
+                read(&format!("{{\"props\":{object}}}")).is_none(),
+                "{object}"
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn reads_as_the_general_parser(
@@ -197,6 +361,7 @@ mod tests {
             check(&parts.concat());
             check(&format!("{{{}}}", parts.concat()));
             check(&format!("{{\"event_type\":{}}}", parts.concat()));
+            check(&format!("{{\"props\":{{{}}}}}", parts.concat()));
         }
     }
 }

@@ -93,32 +93,31 @@ pub(crate) fn write(out: &mut Vec<u8>, time: Timestamp) {
     let nanoseconds = nanoseconds.rem_euclid(1_000_000_000);
     let (year, month, day) = date_of(seconds.div_euclid(86_400));
     let second = seconds.rem_euclid(86_400);
-    number(out, year, 4);
-    out.push(b'-');
-    number(out, month, 2);
-    out.push(b'-');
-    number(out, day, 2);
-    out.push(b'T');
-    number(out, second / 3_600, 2);
-    out.push(b':');
-    number(out, second / 60 % 60, 2);
-    out.push(b':');
-    number(out, second % 60, 2);
-    out.push(b'.');
-    if nanoseconds % 1_000_000 == 0 {
-        number(out, nanoseconds / 1_000_000, 3);
-    } else if nanoseconds % 1_000 == 0 {
-        number(out, nanoseconds / 1_000, 6);
-    } else {
-        number(out, nanoseconds, 9);
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    put(&mut text[0..4], year);
+    put(&mut text[5..7], month);
+    put(&mut text[8..10], day);
+    put(&mut text[11..13], second / 3_600);
+    put(&mut text[14..16], second / 60 % 60);
+    put(&mut text[17..19], second % 60);
+    put(&mut text[20..23], nanoseconds / 1_000_000);
+    let finer = nanoseconds % 1_000_000;
+    let length = match finer {
+        0 => 23,
+        _ if finer % 1_000 == 0 => 26,
+        _ => 29,
+    };
+    if finer != 0 {
+        put(&mut text[23..29], finer);
     }
-    out.push(b'Z');
+    text[length] = b'Z';
+    out.extend_from_slice(&text[..=length]);
 }
 
-fn number(out: &mut Vec<u8>, mut number: i64, width: usize) {
-    let start = out.len();
-    out.resize(start + width, b'0');
-    for place in out[start..].iter_mut().rev() {
+/// Puts the last digits of a number, as many as there is room for.
+#[inline]
+fn put(room: &mut [u8], mut number: i64) {
+    for place in room.iter_mut().rev() {
         *place = b'0' + (number % 10) as u8;
         number /= 10;
     }

@@ -8,6 +8,24 @@ pub(super) fn must_escape(text: &[u8]) -> bool {
     plain_prefix(text) < text.len()
 }
 
+/// Where the first quotation mark is. Most texts in events are so short that this, eight bytes at a
+/// time, is done before a search with longer vectors has begun.
+#[inline]
+pub(super) fn find_quote(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let (chunks, rest) = text.as_chunks();
+    for (place, chunk) in chunks.iter().enumerate() {
+        let other = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(b'"'));
+        // The high bit of every byte that is zero; a borrow may set it in bytes behind the first.
+        let found = other.wrapping_sub(ONES) & !other & (ONES << 7);
+        if found != 0 {
+            return Some(place * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    let place = rest.iter().position(|byte| *byte == b'"')?;
+    Some(chunks.len() * 8 + place)
+}
+
 /// Whether JSON holds an escape or a control character; without, texts end at the next quotation
 /// mark. The least of marks that are zero for those alone: the compiler makes vectors of that.
 pub(super) fn has_escape(json: &[u8]) -> bool {
@@ -30,6 +48,7 @@ mod tests {
                 let escapes = byte < 0x20 || byte == b'\\';
                 assert_eq!(has_escape(&text), escapes, "{byte} at {at} of {length}");
                 assert_eq!(must_escape(&text), escapes || byte == b'"');
+                assert_eq!(find_quote(&text), (byte == b'"').then_some(at));
             }
         }
         assert!(!must_escape(b""));

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use event::limits::{MAX_PROP_NAME_CHARS, MAX_PROP_VALUE_CHARS, MAX_PROPS};
 use serde_json::Value as Json;
 
+use super::flat::{self, Member};
 use super::repair::clean;
 
 /// Most items kept of an array.
@@ -26,7 +27,7 @@ pub(crate) enum Prop<'a> {
 /// The members, in the order added.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Props<'a> {
-    members: Vec<(String, Prop<'a>)>,
+    members: Vec<(Cow<'a, str>, Prop<'a>)>,
     /// Whether something did not fit and was left out.
     pub(crate) is_cut: bool,
 }
@@ -39,18 +40,25 @@ impl<'a> Props<'a> {
 
     /// The members, in the order added.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Prop<'a>)> {
-        self.members
-            .iter()
-            .map(|(name, prop)| (name.as_str(), prop))
+        self.members.iter().map(|(name, prop)| (&**name, prop))
+    }
+
+    /// Adds the members of an object that was left as it was sent.
+    pub(crate) fn add_raw(&mut self, raw: &'a str) {
+        flat::members_of(raw, |name, member| match member {
+            Member::Text(text) => self.add_text(name, text),
+            Member::Other(value) => self.add(name, value),
+        });
     }
 
     /// Adds a value, flattening it; null is left out.
-    pub(crate) fn add(&mut self, name: &str, value: Json) {
+    pub(crate) fn add(&mut self, name: impl Into<Cow<'a, str>>, value: Json) {
+        let name = name.into();
         match value {
             Json::Null => {}
             Json::Object(members) => {
                 for (inner, value) in members {
-                    self.add(&format!("{name}.{inner}"), value);
+                    self.add(format!("{name}.{inner}"), value);
                 }
             }
             Json::Array(items) if items.iter().any(|i| i.is_array() || i.is_object()) => {
@@ -77,10 +85,14 @@ impl<'a> Props<'a> {
     }
 
     /// Adds a text.
-    pub(crate) fn add_text(&mut self, name: &str, text: impl Into<Cow<'a, str>>) {
+    pub(crate) fn add_text(
+        &mut self,
+        name: impl Into<Cow<'a, str>>,
+        text: impl Into<Cow<'a, str>>,
+    ) {
         let text = text.into();
         let text = clean(&text, MAX_PROP_VALUE_CHARS).map_or(text, Cow::Owned);
-        self.push(name, Prop::Text(text));
+        self.push(name.into(), Prop::Text(text));
     }
 
     /// The member of this name.
@@ -93,7 +105,7 @@ impl<'a> Props<'a> {
     pub(crate) fn set(&mut self, name: &str, prop: Prop<'a>) {
         match self.members.iter_mut().find(|(member, _)| member == name) {
             Some((_, place)) => *place = prop,
-            None => self.push(name, prop),
+            None => self.push(name.to_owned().into(), prop),
         }
     }
 
@@ -119,7 +131,7 @@ impl<'a> Props<'a> {
             return;
         }
         for ((name, prop), other) in std::mem::take(&mut self.members).into_iter().zip(names) {
-            self.push(other.as_deref().unwrap_or(&name), prop);
+            self.push(other.map_or(name, Cow::Owned), prop);
         }
     }
 
@@ -136,15 +148,15 @@ impl<'a> Props<'a> {
         });
     }
 
-    fn push(&mut self, name: &str, prop: Prop<'a>) {
+    fn push(&mut self, name: Cow<'a, str>, prop: Prop<'a>) {
         if self.members.len() >= MAX_PROPS {
             self.is_cut = true;
             return;
         }
-        let mut name = clean(name, MAX_PROP_NAME_CHARS).unwrap_or_else(|| name.to_owned());
+        let mut name = clean(&name, MAX_PROP_NAME_CHARS).map_or(name, Cow::Owned);
         if name.is_empty() {
             // Engines differ about empty names.
-            name.push('_');
+            name = "_".into();
         }
         // A name that is taken gets a number, so that nothing sent is lost.
         let taken = |name: &str| self.members.iter().any(|(member, _)| member == name);
@@ -157,7 +169,7 @@ impl<'a> Props<'a> {
                 .map(|number| format!("{base}_{number}"))
                 .find(|name| !taken(name));
             let Some(free) = free else { return };
-            name = free;
+            name = free.into();
         }
         self.members.push((name, prop));
     }
@@ -169,14 +181,14 @@ mod tests {
 
     use super::*;
 
-    fn flat(value: Json) -> Vec<(String, Prop<'static>)> {
+    fn flat(value: Json) -> Vec<(Cow<'static, str>, Prop<'static>)> {
         let mut props = Props::default();
         let Json::Object(members) = value else {
             unreachable!("a test gives an object")
         };
         members
             .into_iter()
-            .for_each(|(name, value)| props.add(&name, value));
+            .for_each(|(name, value)| props.add(name, value));
         props.members
     }
 

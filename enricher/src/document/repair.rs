@@ -22,10 +22,11 @@ pub(crate) fn repair(document: &mut Document<'_>) {
     };
     match document.take(slot::PROPS) {
         Value::Absent => {}
+        Value::Raw(raw) => document.props.add_raw(raw),
         Value::Json(json) if json.is_object() => {
             if let Json::Object(members) = *json {
                 for (name, value) in members {
-                    document.props.add(&name, value);
+                    document.props.add(name, value);
                 }
             }
         }
@@ -34,8 +35,9 @@ pub(crate) fn repair(document: &mut Document<'_>) {
             keep(document, slot::PROPS, misfit);
         }
     }
+    let plain = document.plain();
     document.filled().each(|slot| {
-        if is_fit(slot, document.value(slot)) {
+        if is_fit(slot, document.value(slot), plain.has(slot)) {
             return;
         }
         match fit(slot, document.take(slot)) {
@@ -48,7 +50,7 @@ pub(crate) fn repair(document: &mut Document<'_>) {
         }
     });
     for (name, value) in std::mem::take(&mut document.unknown) {
-        document.props.add(&name, value);
+        document.props.add(name, value);
     }
     if document.props.is_cut {
         invalid.push("props".into());
@@ -102,17 +104,24 @@ pub(crate) fn json_of(value: &Value<'_>) -> Json {
         } => serde_json::json!({"lat": latitude, "lon": longitude}),
         Value::List(texts) => texts.iter().map(|text| Json::from(&**text)).collect(),
         Value::Json(json) => (**json).clone(),
+        Value::Raw(raw) => parsed(raw),
     }
 }
 
+/// An object that was left as it was sent.
+pub(crate) fn parsed(raw: &str) -> Json {
+    serde_json::from_str(raw).unwrap_or_default()
+}
+
 /// Whether a value needs no look: nearly all are absent or short texts.
-fn is_fit(slot: Slot, value: &Value<'_>) -> bool {
+fn is_fit(slot: Slot, value: &Value<'_>, is_plain: bool) -> bool {
     match value {
         Value::Absent | Value::Time(_) => true,
+        Value::Raw(_) => slot.field().kind == Kind::Stored,
         Value::Text(text) => {
             slot.field().kind == Kind::Keyword
                 && text.len() <= MAX_KEYWORD_CHARS
-                && memchr::memchr(0, text.as_bytes()).is_none()
+                && (is_plain || memchr::memchr(0, text.as_bytes()).is_none())
         }
         _ => false,
     }
@@ -134,7 +143,8 @@ fn keep<'a>(document: &mut Document<'a>, slot: Slot, misfit: Value<'a>) {
         | Value::Time(_)
         | Value::Address(_)
         | Value::Point { .. }
-        | Value::List(_) => {}
+        | Value::List(_)
+        | Value::Raw(_) => {}
     }
 }
 

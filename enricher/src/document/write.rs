@@ -21,10 +21,11 @@ pub(crate) fn json(document: &Document<'_>, capacity: usize) -> Vec<u8> {
     if !document.props.is_empty() {
         filled.add(slot::PROPS);
     }
+    let plain = document.plain();
     filled.each(|slot| {
         let name = names[slot.index()].as_bytes();
         match document.value(slot) {
-            Value::Text(text) if !plain::must_escape(text.as_bytes()) => {
+            Value::Text(text) if plain.has(slot) || !plain::must_escape(text.as_bytes()) => {
                 out.reserve(name.len() + text.len() + 1);
                 out.extend_from_slice(name);
                 out.extend_from_slice(text.as_bytes());
@@ -85,6 +86,7 @@ fn write(out: &mut Vec<u8>, value: &Value<'_>) {
         }
         Value::List(texts) => serialize(out, texts),
         Value::Json(json) => serialize(out, json),
+        Value::Raw(raw) => out.extend_from_slice(raw.as_bytes()),
     }
 }
 
