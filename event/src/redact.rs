@@ -134,19 +134,17 @@ fn suspects(text: &[u8], wanted: Secrets) -> Secrets {
         memchr::memchr2(b'@', b'%', text).is_some()
     });
     suspect(Secret::Jwt, &|| memchr::memchr(b'J', text).is_some());
-    suspect(Secret::Hex, &|| {
-        text.len() >= MIN_HEX && count(text, |byte| byte.is_ascii_hexdigit()) >= MIN_HEX
-    });
-    let digits = count(text, |byte| byte.is_ascii_digit());
+    suspect(Secret::Hex, &|| text.len() >= MIN_HEX);
+    let digits = digits(text);
     suspect(Secret::Card, &|| digits >= 13);
     suspect(Secret::Phone, &|| digits >= 8);
     suspected
 }
 
-/// How many bytes are of a kind. In bytes as long as they last, which the compiler makes vectors of.
-#[inline]
-fn count(text: &[u8], is_so: impl Fn(&u8) -> bool) -> usize {
-    let of = |chunk: &[u8]| -> u8 { chunk.iter().map(|byte| u8::from(is_so(byte))).sum() };
+/// How many digits there are. Counted in bytes as long as they last, which the compiler makes vectors
+/// of.
+fn digits(text: &[u8]) -> usize {
+    let of = |chunk: &[u8]| -> u8 { chunk.iter().map(|b| u8::from(b.is_ascii_digit())).sum() };
     text.chunks(255).map(|chunk| usize::from(of(chunk))).sum()
 }
 
@@ -264,14 +262,15 @@ const MIN_HEX: usize = 32;
 
 fn hex(text: &[u8], from: usize) -> Option<Range<usize>> {
     let mut at = from;
-    while at < text.len() {
-        let run = text[at..]
-            .iter()
-            .take_while(|b| b.is_ascii_hexdigit())
-            .count();
-        let end = at + run;
-        let is_whole = begins_word(text, at) && !is_word(text, end);
-        if run >= MIN_HEX && is_whole {
+    while let Some(window) = text.get(at..at + MIN_HEX) {
+        // Nothing that is long enough begins before the last byte of another kind.
+        if let Some(other) = window.iter().rposition(|b| !b.is_ascii_hexdigit()) {
+            at += other + 1;
+            continue;
+        }
+        let rest = &text[at + MIN_HEX..];
+        let end = at + MIN_HEX + rest.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        if begins_word(text, at) && !is_word(text, end) {
             return Some(at..end);
         }
         at = end + 1;
@@ -321,8 +320,10 @@ fn is_luhn(digits: &[u8]) -> bool {
 }
 
 fn phone(text: &[u8], from: usize) -> Option<Range<usize>> {
+    let is_start = |b: &u8| b.is_ascii_digit() || matches!(b, b'+' | b'%' | b'(');
     let mut at = from;
-    while at < text.len() {
+    while let Some(others) = text[at..].iter().position(is_start) {
+        at += others;
         let rest = &text[at..];
         let plus = match rest {
             [b'+', ..] => 1,

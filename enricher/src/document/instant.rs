@@ -88,15 +88,15 @@ fn date_of(days: i64) -> (i64, i64, i64) {
 
 /// Writes RFC 3339 in UTC with milliseconds, or with as many more digits as the time has.
 pub(crate) fn write(out: &mut Vec<u8>, time: Timestamp) {
-    let nanoseconds = i64::from(time.subsec_nanosecond());
+    let nanoseconds = time.subsec_nanosecond();
     let seconds = time.as_second() - i64::from(nanoseconds < 0);
-    let nanoseconds = nanoseconds.rem_euclid(1_000_000_000);
+    let nanoseconds = nanoseconds.rem_euclid(1_000_000_000) as u32;
     let (year, month, day) = date_of(seconds.div_euclid(86_400));
-    let second = seconds.rem_euclid(86_400);
+    let second = seconds.rem_euclid(86_400) as u32;
     let mut text = *b"0000-00-00T00:00:00.000000000Z";
-    put(&mut text[0..4], year);
-    put(&mut text[5..7], month);
-    put(&mut text[8..10], day);
+    put(&mut text[0..4], year as u32);
+    put(&mut text[5..7], month as u32);
+    put(&mut text[8..10], day as u32);
     put(&mut text[11..13], second / 3_600);
     put(&mut text[14..16], second / 60 % 60);
     put(&mut text[17..19], second % 60);
@@ -116,7 +116,7 @@ pub(crate) fn write(out: &mut Vec<u8>, time: Timestamp) {
 
 /// Puts the last digits of a number, as many as there is room for.
 #[inline]
-fn put(room: &mut [u8], mut number: i64) {
+fn put(room: &mut [u8], mut number: u32) {
     for place in room.iter_mut().rev() {
         *place = b'0' + (number % 10) as u8;
         number /= 10;

@@ -87,7 +87,10 @@ impl Rules {
         if is_canonical(text) {
             return Rewritten::AsIs;
         }
-        let is_dirty = text.contains(char::is_control);
+        let is_dirty = match text.is_ascii() {
+            true => text.bytes().any(|byte| byte.is_ascii_control()),
+            false => text.contains(char::is_control),
+        };
         let clean: Cow<'_, str> = match is_dirty {
             true => text
                 .chars()
@@ -103,7 +106,10 @@ impl Rules {
         let (before, fragment) = trimmed.split_once('#').unwrap_or((trimmed, ""));
         let (place, query) = before.split_once('?').unwrap_or((before, ""));
         let mut out = String::with_capacity(trimmed.len());
-        write_place(&mut out, place);
+        match is_canonical(place) {
+            true => out.push_str(place),
+            false => write_place(&mut out, place),
+        }
         if !is_referrer {
             self.write_query(&mut out, query, has_consent);
             out.push_str(&route(fragment).map(|f| format!("#{f}")).unwrap_or_default());
@@ -125,10 +131,11 @@ impl Rules {
         let mut separator = '?';
         for pair in query.split(['&', ';']) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let is_click = CLICK_IDS.iter().any(|id| id.eq_ignore_ascii_case(name));
+            let is_campaign = begins(name, "utm_");
+            let is_click = !is_campaign && CLICK_IDS.iter().any(|id| id.eq_ignore_ascii_case(name));
             let is_named = || self.named.iter().any(|own| own.eq_ignore_ascii_case(name));
             let stays = match self.policy {
-                QueryPolicy::Allow => is_click || begins(name, "utm_") || is_named(),
+                QueryPolicy::Allow => is_campaign || is_click || is_named(),
                 QueryPolicy::Deny | QueryPolicy::Keep => !is_named(),
             };
             if name.is_empty() || !stays {
