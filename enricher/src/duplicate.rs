@@ -1,28 +1,44 @@
 //! The same sent twice: by a tag that is on the page two times, or a retry under another id.
 //!
 //! The store recognises an id for ever, which survives restarts; here the same content under
-//! another id is recognised, in bounded memory and for a while.
+//! another id is recognised, in bounded memory and for a while: where more come within the window than
+//! are remembered, those that came first are forgotten.
 
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
-use quick_cache::sync::Cache;
 
 use crate::document::{Document, Value};
 use crate::slot;
 
-/// Contents remembered; each takes about 60 bytes.
-const MAX_REMEMBERED: usize = 100_000;
+/// Rows of the table; with four contents each it remembers 131,072 in 2 MiB.
+const ROWS: usize = 1 << 15;
 
 /// What was seen.
 #[derive(Debug)]
 pub(crate) struct Duplicates {
     window: Duration,
-    /// Hash of the content to hash of the id and time of receipt.
-    seen: Cache<u64, (u64, Timestamp)>,
+    /// By the hash of the content. Not a general cache, for each event would cost it several misses
+    /// of the processor's caches; a row costs one.
+    rows: Mutex<Box<[Row]>>,
     hasher: RandomState,
+}
+
+/// Contents whose hashes are alike, the last that was seen first.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
+struct Row([Seen; 4]);
+
+/// A content. Of the hashes so many bits are kept that one event in a billion is taken for another.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    content: u32,
+    id: u32,
+    /// When it was received, milliseconds since the Unix epoch; zero where nothing was seen.
+    received_ms: i64,
 }
 
 impl Duplicates {
@@ -30,7 +46,7 @@ impl Duplicates {
     pub(crate) fn new(window: Duration) -> Option<Self> {
         (!window.is_zero()).then(|| Self {
             window,
-            seen: Cache::new(MAX_REMEMBERED),
+            rows: Mutex::new(vec![Row::default(); ROWS].into()),
             hasher: RandomState::default(),
         })
     }
@@ -62,16 +78,32 @@ impl Duplicates {
             prop.hash(&mut hasher);
         }
         let content = hasher.finish();
-        let id = self.hasher.hash_one(id);
-        match self.seen.get(&content) {
-            Some((first, time)) if received.duration_since(time).unsigned_abs() <= self.window => {
-                // A record that is read again has its own id and is no duplicate.
-                if first != id {
-                    document.set(slot::IS_DUPLICATE, Value::Boolean(true));
-                }
-            }
-            _ => self.seen.insert(content, (id, received)),
+        let seen = Seen {
+            content: (content >> 32) as u32,
+            id: self.hasher.hash_one(id) as u32,
+            received_ms: received.as_millisecond(),
+        };
+        // A record that is read again has its own id and is no duplicate.
+        if self.first(content as usize % ROWS, seen).id != seen.id {
+            document.set(slot::IS_DUPLICATE, Value::Boolean(true));
         }
+    }
+
+    /// The first of the same content within the window, which is this where there is no other.
+    fn first(&self, row: usize, seen: Seen) -> Seen {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let Row(row) = &mut rows[row];
+        let window = self.window.as_millis();
+        let is_first = |other: &&Seen| {
+            let age = u128::from(seen.received_ms.abs_diff(other.received_ms));
+            other.content == seen.content && other.received_ms != 0 && age <= window
+        };
+        if let Some(first) = row.iter().find(is_first) {
+            return *first;
+        }
+        row.rotate_right(1);
+        row[0] = seen;
+        seen
     }
 }
 
@@ -102,5 +134,19 @@ mod tests {
         check("5", &unknown, "2026-01-01T00:00:05Z", false);
         check("6", event, "2026-01-01T00:01:02Z", false);
         assert!(Duplicates::new(Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn many_contents_are_told_apart() {
+        let duplicates = Duplicates::new(Duration::from_secs(60)).unwrap();
+        for (round, expected) in [("a", false), ("a", false), ("b", true)] {
+            for number in 0..1_000 {
+                let event = format!(
+                    r#"{{"event_type":"a","event_timestamp":"2026-01-01T00:00:00Z","session_id":"{number}"}}"#
+                );
+                let id = format!("{round}{number}");
+                check(&duplicates, &id, &event, "2026-01-01T00:00:01Z", expected);
+            }
+        }
     }
 }

@@ -43,8 +43,8 @@ impl<'a> Link<'a> {
                 (host(authority)?, rest)
             }
         };
-        let rest = rest.split('#').next().unwrap_or_default();
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (rest, _) = cut(rest, b'#');
+        let (path, query) = cut(rest, b'?');
         Some(Self { host, path, query })
     }
 
@@ -54,11 +54,32 @@ impl<'a> Link<'a> {
         while !self.query.is_char_boundary(end) {
             end -= 1;
         }
-        self.query[..end]
-            .split(['&', ';'])
-            .filter_map(|pair| pair.split_once('='))
+        pairs(&self.query[..end])
+            .map(|pair| cut(pair, b'='))
             .filter(|(name, value)| !name.is_empty() && !value.is_empty())
     }
+}
+
+/// What stands before the first such byte, an ASCII character, and behind it; nothing stands behind
+/// where there is none.
+pub(crate) fn cut(text: &str, byte: u8) -> (&str, &str) {
+    match memchr::memchr(byte, text.as_bytes()) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, ""),
+    }
+}
+
+/// The pairs of a query, which stand between `&` or `;`.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(query);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(at) = memchr::memchr2(b'&', b';', text.as_bytes()) else {
+            return rest.take();
+        };
+        rest = Some(&text[at + 1..]);
+        Some(&text[..at])
+    })
 }
 
 /// The scheme of an address that has one with `://`, and what follows.
@@ -76,12 +97,19 @@ pub(crate) fn decode(value: &str) -> Cow<'_, str> {
     if memchr::memchr2(b'+', b'%', bytes).is_none() {
         return Cow::Borrowed(value);
     }
-    let spaced: Vec<u8> = bytes
-        .iter()
-        .map(|b| if *b == b'+' { b' ' } else { *b })
-        .collect();
+    let spaced: Cow<'_, [u8]> = match memchr::memchr(b'+', bytes) {
+        Some(_) => bytes
+            .iter()
+            .map(|b| if *b == b'+' { b' ' } else { *b })
+            .collect(),
+        None => bytes.into(),
+    };
     let decoded = percent_decode(&spaced).decode_utf8_lossy();
-    Cow::Owned(decoded.trim().to_owned())
+    let trimmed = decoded.trim();
+    if trimmed.len() < decoded.len() {
+        return Cow::Owned(trimmed.to_owned());
+    }
+    Cow::Owned(decoded.into_owned())
 }
 
 /// Whether two hosts belong to one site: equal, or with the same registrable domain.

@@ -16,7 +16,7 @@ use event::header::{self, Format};
 use forgotten::Graveyard;
 use futures_util::future::BoxFuture;
 use runtime::{Backoff, Component, Runtime, Shutdown};
-use stream::{Batch, Consumer, Delivered, Held, Start, Stream, StreamError, TopicPartition};
+use stream::{Batch, Consumer, Held, Start, Stream, StreamError, TopicPartition};
 use tokio::time::Instant;
 
 use crate::batch::{self, Counts};
@@ -229,13 +229,9 @@ impl Stage {
         if batch.records.is_empty() {
             return Ok(());
         }
-        let mut next = HashMap::new();
-        let is_same = |a: &Delivered, b: &Delivered| a.position.source == b.position.source;
-        for run in batch.records.chunk_by(is_same) {
-            if let Some(Delivered { position, .. }) = run.last() {
-                next.insert(position.source.clone(), position.offset + 1);
-            }
-        }
+        let next = stream::next_offsets(&batch.records)
+            .map(|(source, next)| (source.clone(), next))
+            .collect();
         let enricher = self.enricher.clone();
         let enriched = tokio::task::spawn_blocking(move || batch::enrich(&enricher, batch.records))
             .await

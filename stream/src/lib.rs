@@ -28,7 +28,7 @@ use async_trait::async_trait;
 
 pub use error::{AppendError, StreamError};
 pub use held::Held;
-pub use record::{Delivered, Header, Partition, Position, Record, TopicPartition};
+pub use record::{Delivered, Header, Partition, Position, Record, TopicPartition, next_offsets};
 
 /// A durable ordered log.
 ///

@@ -101,3 +101,12 @@ pub struct Delivered {
     /// The record.
     pub record: Record,
 }
+
+/// The partitions that records come from, each with the offset after the last of its records. A
+/// partition may come more than once; the last time holds.
+pub fn next_offsets(records: &[Delivered]) -> impl Iterator<Item = (&TopicPartition, u64)> {
+    let is_same = |a: &Delivered, b: &Delivered| a.position.source == b.position.source;
+    let runs = records.chunk_by(is_same);
+    runs.filter_map(<[Delivered]>::last)
+        .map(|last| (&last.position.source, last.position.offset + 1))
+}

@@ -11,7 +11,7 @@ use serde::de::DeserializeSeed as _;
 use serde_json::{Deserializer, Value as Json};
 
 use super::read::ValueSeed;
-use super::{Document, Value, plain};
+use super::{Document, Value, plain, repair};
 use crate::slot::{self, Slot};
 
 /// Most members of an object that stays as it was sent: each name is compared with those before it.
@@ -65,7 +65,8 @@ pub(super) fn members_of<'a>(raw: &'a str, mut each: impl FnMut(&'a str, Member<
         scan.mark(b':')?;
         let value = match scan.peek()? {
             b'"' => Member::Text(scan.string()?),
-            _ => Member::Other(scan.json()?),
+            b'{' | b'[' => Member::Other(scan.json()?),
+            _ => Member::Other(scan.number_or_word()?),
         };
         // The comma, or the end.
         scan.at += usize::from(scan.peek()? == b',');
@@ -152,6 +153,18 @@ impl<'a> Scan<'a> {
         let mut deserializer = Deserializer::from_str(token);
         let value = ValueSeed.deserialize(&mut deserializer).ok()?;
         deserializer.end().ok().map(|()| value)
+    }
+
+    /// A number, as exact as it was sent, or a word.
+    fn number_or_word(&mut self) -> Option<Json> {
+        let start = self.at;
+        match self.plain()? {
+            Value::Double(_) => {
+                self.at = start;
+                self.json()
+            }
+            value => Some(repair::json_of(&value)),
+        }
     }
 
     /// An object that can stay as it was sent; `None`, with nothing read, where there is none.
@@ -317,6 +330,7 @@ mod tests {
             "{}",
             " { \"a\" : 1 , \"b\" : [ ] } ",
             r#"{"a":"é","b":{"c":[1,-2.50,{"d":null}]},"e":true,"f":""}"#,
+            r#"{"a":18446744073709551615,"b":-9223372036854775808,"c":0.1,"d":-0}"#,
             r#"{"a":[1,2,null],"a.b":1,"b":{"a":2},"":"x","c":[[1]]}"#,
         ] {
             check_raw(object, true);

@@ -104,7 +104,7 @@ pub(crate) fn write(out: &mut Vec<u8>, time: Timestamp) {
     let finer = nanoseconds % 1_000_000;
     let length = match finer {
         0 => 23,
-        _ if finer % 1_000 == 0 => 26,
+        _ if finer.is_multiple_of(1_000) => 26,
         _ => 29,
     };
     if finer != 0 {

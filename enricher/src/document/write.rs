@@ -3,15 +3,48 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use event::FIELDS;
+
 use super::{Document, Value, instant, plain, props::Prop};
 use crate::slot::{self, Slot};
 
-/// `,"name":"` of every slot; the last mark belongs to texts alone.
-static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    Slot::all()
-        .map(|slot| format!(",\"{}\":\"", slot.field().name))
-        .collect()
+/// `,"name":"` of a slot; the last mark belongs to texts alone.
+struct Name {
+    /// With zeros behind: as many bytes as the compiler copies without a call.
+    padded: [u8; 32],
+    length: usize,
+}
+
+const _: () = {
+    let mut place = 0;
+    while place < FIELDS.len() {
+        assert!(FIELDS[place].name.len() + r#","":""#.len() <= 32);
+        place += 1;
+    }
+};
+
+/// The names of all slots.
+static NAMES: LazyLock<Vec<Name>> = LazyLock::new(|| {
+    let name = |slot: Slot| {
+        let text = format!(",\"{}\":\"", slot.field().name);
+        let mut padded = [0; 32];
+        padded[..text.len()].copy_from_slice(text.as_bytes());
+        Name {
+            padded,
+            length: text.len(),
+        }
+    };
+    Slot::all().map(name).collect()
 });
+
+impl Name {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>, has_mark: bool) {
+        let end = out.len() + self.length - usize::from(!has_mark);
+        out.extend_from_slice(&self.padded);
+        out.truncate(end);
+    }
+}
 
 /// Writes the document. One line, for JSON escapes line breaks.
 pub(crate) fn json(document: &Document<'_>, capacity: usize) -> Vec<u8> {
@@ -23,16 +56,15 @@ pub(crate) fn json(document: &Document<'_>, capacity: usize) -> Vec<u8> {
     }
     let plain = document.plain();
     filled.each(|slot| {
-        let name = names[slot.index()].as_bytes();
+        let name = &names[slot.index()];
         match document.value(slot) {
             Value::Text(text) if plain.has(slot) || !plain::must_escape(text.as_bytes()) => {
-                out.reserve(name.len() + text.len() + 1);
-                out.extend_from_slice(name);
+                name.write(&mut out, true);
                 out.extend_from_slice(text.as_bytes());
                 out.push(b'"');
             }
             value => {
-                out.extend_from_slice(&name[..name.len() - 1]);
+                name.write(&mut out, false);
                 match slot == slot::PROPS {
                     true => props(&mut out, document.props.members()),
                     false => write(&mut out, value),

@@ -88,7 +88,8 @@ impl Rules {
             return Rewritten::AsIs;
         }
         let is_dirty = match text.is_ascii() {
-            true => text.bytes().any(|byte| byte.is_ascii_control()),
+            // To the end in any case, which the compiler makes vectors of.
+            true => text.bytes().fold(false, |is, b| is | b.is_ascii_control()),
             false => text.contains(char::is_control),
         };
         let clean: Cow<'_, str> = match is_dirty {
@@ -103,8 +104,8 @@ impl Rules {
         if NO_PLACES.iter().any(|scheme| begins(trimmed, scheme)) {
             return Rewritten::Refused;
         }
-        let (before, fragment) = trimmed.split_once('#').unwrap_or((trimmed, ""));
-        let (place, query) = before.split_once('?').unwrap_or((before, ""));
+        let (before, fragment) = link::cut(trimmed, b'#');
+        let (place, query) = link::cut(before, b'?');
         let mut out = String::with_capacity(trimmed.len());
         match is_canonical(place) {
             true => out.push_str(place),
@@ -129,8 +130,8 @@ impl Rules {
 
     fn write_query(&self, out: &mut String, query: &str, has_consent: bool) {
         let mut separator = '?';
-        for pair in query.split(['&', ';']) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for pair in link::pairs(query) {
+            let (name, value) = link::cut(pair, b'=');
             let is_campaign = begins(name, "utm_");
             let is_click = !is_campaign && CLICK_IDS.iter().any(|id| id.eq_ignore_ascii_case(name));
             let is_named = || self.named.iter().any(|own| own.eq_ignore_ascii_case(name));

@@ -47,12 +47,14 @@ impl Feed {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a record that was read; [`Feed::announce`] tells the reader of it.
-    pub(super) fn push(&self, delivered: Delivered) {
+    /// Adds a record that was read, of which [`Feed::announce`] tells the reader; whether there is room
+    /// for another.
+    pub(super) fn push(&self, delivered: Delivered) -> bool {
         let mut state = self.state();
         state.failure = None;
         state.bytes += cost(&delivered);
         state.records.push_back(delivered);
+        state.bytes < MAX_BYTES
     }
 
     /// Wakes the reader: once for many records, or it would take them one by one.
@@ -171,16 +173,17 @@ impl Feed {
         let count = max_records.min(state.records.len());
         let records: Vec<Delivered> = state.records.drain(..count).collect();
         state.bytes -= records.iter().map(cost).sum::<usize>();
-        for delivered in &records {
-            let position = &delivered.position;
-            if let Some(place) = state.places.get_mut(&position.source) {
-                place.next = Some(position.offset + 1);
-            } else {
-                let place = Place {
-                    next: Some(position.offset + 1),
-                    ..Place::default()
-                };
-                state.places.insert(position.source.clone(), place);
+        for (source, next) in crate::record::next_offsets(&records) {
+            match state.places.get_mut(source) {
+                Some(place) => place.next = Some(next),
+                None => {
+                    let next = Some(next);
+                    let place = Place {
+                        next,
+                        ..Place::default()
+                    };
+                    state.places.insert(source.clone(), place);
+                }
             }
         }
         let revoked = std::mem::take(&mut state.revoked);

@@ -1,6 +1,5 @@
 //! The thread that polls a consumer's client, and puts another one in its place.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -102,7 +101,7 @@ pub(super) fn client(
 pub(super) fn serve(reader: &Reader) {
     let feed = &*reader.feed;
     let mut native = reader.native();
-    let mut names = HashMap::new();
+    let mut names = Vec::new();
     let mut is_paused = false;
     let mut next_inquiry = Instant::now();
     let mut away_since = None;
@@ -122,9 +121,9 @@ pub(super) fn serve(reader: &Reader) {
         }
         let mut count = 0;
         while let Some(Ok(message)) = &next {
-            feed.push(delivered(message, &mut names));
+            let has_room = feed.push(delivered(message, &mut names));
             count += 1;
-            if count == BURST || feed.is_full() {
+            if count == BURST || !has_room {
                 break;
             }
             next = native.poll(Duration::ZERO);
@@ -185,13 +184,14 @@ fn refused(native: &Native, feed: &Feed, error: &KafkaError) {
     feed.fail(native.context().trouble.last());
 }
 
-fn delivered(message: &BorrowedMessage<'_>, names: &mut HashMap<String, Arc<str>>) -> Delivered {
-    let topic = match names.get(message.topic()) {
+/// A record of our own; `names` are the topics of those before it, which are few.
+fn delivered(message: &BorrowedMessage<'_>, names: &mut Vec<Arc<str>>) -> Delivered {
+    let topic = message.topic();
+    let topic = match names.iter().find(|name| &***name == topic) {
         Some(name) => name.clone(),
         None => {
-            let name: Arc<str> = message.topic().into();
-            names.insert(message.topic().to_owned(), name.clone());
-            name
+            names.push(topic.into());
+            names[names.len() - 1].clone()
         }
     };
     let (key, payload) = (message.key(), message.payload().unwrap_or_default());
