@@ -47,6 +47,8 @@ const NEVER: i64 = i64::MAX;
 /// Settings of the spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// What the stream has not acknowledged after this is kept here.
+    pub after: Duration,
     /// Bytes on disk; above it events are refused.
     pub max_bytes: u64,
     /// Age of the oldest event; while it is older, events are refused.
