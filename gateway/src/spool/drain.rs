@@ -31,8 +31,9 @@ const LEAST_RATE: f64 = 4e3;
 /// An acknowledgement that takes longer had to wait for what was sent before.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// By how much each send that is acknowledged sooner raises the rate again.
-const RISE: f64 = 1.25;
+/// By how much each send that is acknowledged sooner raises the rate again: a broker that counts over
+/// 11 s, as they do unless told otherwise, is then three seconds ahead of its quota at most.
+const RISE: f64 = 1.15;
 
 /// Longest wait for something to send; a safety net beneath the notices.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -223,7 +224,7 @@ impl Pace {
 
     fn sent(&mut self, begun: Instant, bytes: usize, has_more: bool) {
         if begun.elapsed() > SLOW {
-            self.fall();
+            self.fall(bytes);
         } else if has_more {
             self.rate = (self.rate * RISE).min(MAX_RATE);
         }
@@ -232,15 +233,17 @@ impl Pace {
     }
 
     fn failed(&mut self) {
-        self.fall();
+        self.fall(0);
         // That it goes on failing says that the stream is away, and nothing of its speed.
         self.bytes = 0;
     }
 
-    /// Down to what the stream took since the last send.
-    fn fall(&mut self) {
+    /// Down to what the stream took since the last send: that one, or `bytes` of this one where these
+    /// are more. A small one cannot have been what it waits for.
+    fn fall(&mut self, bytes: usize) {
         if self.bytes > 0 {
-            let took = self.bytes as f64 / self.begun.elapsed().as_secs_f64();
+            let bytes = self.bytes.max(bytes) as f64;
+            let took = bytes / self.begun.elapsed().as_secs_f64();
             self.rate = self.rate.min(took.max(LEAST_RATE));
         }
     }
