@@ -1,10 +1,9 @@
-//! Reads and inflates a request body within its caps.
+//! Reads a request body and has it inflated, within its caps.
 //!
-//! What a body inflates to is taken from the same budget as bodies under way, piece by piece: many
-//! bombs at a time are refused as one is.
+//! What a body inflates to is taken from the same budget as bodies under way: many bombs at a time are
+//! refused as one is.
 
-use std::io::Read;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use axum::body::HttpBody as Body;
 use axum::http::{HeaderMap, header};
@@ -13,6 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Config;
+use crate::inflate::{Encoding, inflate};
 use crate::problem::Problem;
 
 /// Compressed bodies up to this size are inflated in place; a larger one could hold the thread for
@@ -24,21 +24,15 @@ const INFLATE_IN_PLACE_BYTES: usize = 4 * 1024;
 const DRAIN_BYTES: usize = 4 << 20;
 
 /// A body may inflate to this size whatever was sent: events of one kind without ids are packed tightly.
-const ANY_RATIO_BYTES: usize = 1 << 20;
+/// With what its decoder needs, a bomb costs less than a MiB before it is refused, by brotli hardly more.
+const ANY_RATIO_BYTES: usize = 768 << 10;
 
 /// Above that, the inflated bytes for each one that was sent. Batches of events with their ids come to
 /// 8 by gzip and 20 by the slowest zstd, bombs to 1,000 and more.
 const MAX_RATIO: usize = 32;
 
-/// 4 MiB, what encoders use unless told otherwise. The decoder fills the window before it hands out a
-/// byte, so a larger one costs time and memory before the limits above are looked at.
-const MAX_BROTLI_WINDOW_BITS: u8 = 22;
-
-/// Bytes by which an inflated body takes room in the budget.
-const PIECE_BYTES: u32 = 64 * 1024;
-
-/// Large bodies that are inflated at a time, one a processor: each has a thread and a window of up
-/// to 8 MiB, and more at a time would not be done sooner.
+/// Large bodies that are inflated at a time, one a processor: each has a thread and up to 12 MiB, and
+/// more at a time would not be done sooner.
 static INFLATING: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism();
     Semaphore::new(processors.map_or(1, usize::from))
@@ -80,15 +74,6 @@ where
     };
     room.merge(taken);
     Ok(inflated)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Identity,
-    Gzip,
-    Deflate,
-    Brotli,
-    Zstd,
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
@@ -146,78 +131,5 @@ async fn drain(mut body: impl Body<Data = Bytes> + Unpin) {
         && let Some(Ok(frame)) = body.frame().await
     {
         drained += frame.data_ref().map_or(0, Bytes::len);
-    }
-}
-
-/// An inflated body, and the room that it takes in the budget.
-pub(crate) type Inflated = (Bytes, OwnedSemaphorePermit);
-
-pub(crate) fn inflate(
-    encoding: Encoding,
-    sent: &[u8],
-    max_bytes: usize,
-    budget: &Arc<Semaphore>,
-) -> Result<Inflated, Problem> {
-    match encoding {
-        Encoding::Identity => read_all(sent, max_bytes, budget),
-        Encoding::Gzip => read_all(flate2::read::MultiGzDecoder::new(sent), max_bytes, budget),
-        // RFC 9110 means zlib; some senders mean a bare deflate stream.
-        Encoding::Deflate if sent.first().is_some_and(|byte| byte & 0x0f == 8) => {
-            read_all(flate2::read::ZlibDecoder::new(sent), max_bytes, budget)
-        }
-        Encoding::Deflate => read_all(flate2::read::DeflateDecoder::new(sent), max_bytes, budget),
-        Encoding::Brotli if brotli_window_bits(sent) > MAX_BROTLI_WINDOW_BITS => {
-            Err(Problem::BadEncoding)
-        }
-        Encoding::Brotli => read_all(brotli::Decompressor::new(sent, 4_096), max_bytes, budget),
-        Encoding::Zstd => {
-            let mut decoder =
-                zstd::stream::read::Decoder::new(sent).map_err(|_| Problem::BadEncoding)?;
-            // 8 MiB, the window that RFC 8878 asks every decoder to have, and no more.
-            decoder
-                .window_log_max(23)
-                .map_err(|_| Problem::BadEncoding)?;
-            read_all(decoder, max_bytes, budget)
-        }
-    }
-}
-
-/// The size of the window that a brotli stream asks for (RFC 7932, section 9.1), as a power of two.
-fn brotli_window_bits(sent: &[u8]) -> u8 {
-    let first = sent.first().copied().unwrap_or(0);
-    match (first & 1, first >> 1 & 7, first >> 4 & 7) {
-        (0, _, _) => 16,
-        (_, 0, 0) => 17,
-        // "Large window brotli", which is not of the RFC: up to 1 GiB.
-        (_, 0, 1) => 30,
-        (_, 0, n) => 8 + n,
-        (_, n, _) => 17 + n,
-    }
-}
-
-fn read_all(
-    mut reader: impl Read,
-    max_bytes: usize,
-    budget: &Arc<Semaphore>,
-) -> Result<Inflated, Problem> {
-    let take = |bytes| {
-        let taken = budget.clone().try_acquire_many_owned(bytes);
-        taken.map_err(|_| Problem::Overloaded)
-    };
-    let mut room = take(0)?;
-    let mut whole = Vec::new();
-    loop {
-        room.merge(take(PIECE_BYTES)?);
-        let piece = reader.by_ref().take(u64::from(PIECE_BYTES));
-        let mut piece = piece.take((max_bytes + 1 - whole.len()) as u64);
-        let read = piece
-            .read_to_end(&mut whole)
-            .map_err(|_| Problem::BadEncoding)?;
-        if whole.len() > max_bytes {
-            return Err(Problem::InflatedTooLarge);
-        }
-        if read < PIECE_BYTES as usize {
-            return Ok((whole.into(), room));
-        }
     }
 }

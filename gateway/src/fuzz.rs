@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::address::{self, ForwardedHeader};
 use crate::admit::Admission;
 use crate::batch::Batch;
-use crate::body::{self, Encoding};
+use crate::inflate::{Encoding, inflate};
 use crate::problem::Problem;
 use crate::sender::{Sender, Visitor};
 use crate::{Config, pixel, source, visitor};
@@ -100,7 +100,7 @@ fn body() {
     let budget = Arc::new(Semaphore::new(2 << 20));
     ::fuzz::check("body", |input| {
         for encoding in encodings {
-            if let Ok((inflated, _room)) = body::inflate(encoding, input, max_bytes, &budget) {
+            if let Ok((inflated, _room)) = inflate(encoding, input, max_bytes, &budget) {
                 assert!(inflated.len() <= max_bytes);
             }
             assert_eq!(budget.available_permits(), 2 << 20, "room is given back");

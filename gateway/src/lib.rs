@@ -3,7 +3,7 @@
 //! - [`config`] holds the settings
 //! - `collect` answers `/collect`: read, decode, check, append
 //! - [`spool`] keeps events on disk while the stream does not acknowledge
-//! - `body` reads and inflates a request body within its caps
+//! - `body` reads a request body within its caps; `inflate` inflates it
 //! - `batch` finds the events in a body by one pass of `scan`
 //! - `admit` checks one event and adds what only the gateway knows: `names` tells what becomes of each
 //!   member, `splice` writes the record
@@ -25,6 +25,7 @@ mod collect;
 pub mod config;
 mod cors;
 mod door;
+mod inflate;
 mod metrics;
 mod names;
 mod pixel;

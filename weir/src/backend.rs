@@ -39,15 +39,13 @@ pub(crate) fn stream(plan: &Plan) -> anyhow::Result<OpenStream> {
     })
 }
 
-/// The gateway's own way to the brokers, which gives up sooner: the spool is there for the rest.
+/// The gateway's own way to the brokers, on which nothing stands behind what other stages send.
 /// `None` where the stream is embedded.
 pub(crate) fn gateway_stream(plan: &Plan) -> anyhow::Result<Option<Arc<dyn Stream>>> {
     let StreamPlan::Kafka(options) = &plan.stream else {
         return Ok(None);
     };
-    let mut options = (**options).clone();
-    options.delivery_timeout = plan.spool_after;
-    Ok(Some(Arc::new(Kafka::new(options)?)))
+    Ok(Some(Arc::new(Kafka::new((**options).clone())?)))
 }
 
 /// Opens the gateway's spool, where there is one.

@@ -3,17 +3,27 @@
 //! Every append has a number, in the order in which they came. On the direct way an append that
 //! fails joins those that wait, at its number; the stream fails the others that are on the way too,
 //! and once all of them have ended what waits is written to the spool in order, and everything that
-//! comes meanwhile behind it. On the way back the lane is closed for the last records of the spool:
-//! what comes waits for them and then goes straight, again in order.
+//! comes meanwhile behind it. An append that merely takes too long turns the others with it: what is
+//! on the way is spooled as well, and reaches the stream twice where that takes it after all. On the
+//! way back, once the stream acknowledges in time again, the lane is closed for the last records of
+//! the spool: what comes waits for them and then goes straight, again in order.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use stream::{AppendError, Record, Stream};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
 use super::{Kind, Spool};
+
+/// An append is not overdue before this until the first was acknowledged: a client that has just started
+/// finds its brokers first, asking again every half second.
+const FIRST: Duration = Duration::from_secs(2);
 
 /// A way to one topic.
 pub(crate) struct Lane {
@@ -22,6 +32,10 @@ pub(crate) struct Lane {
     pub(super) stream: Arc<dyn Stream>,
     pub(super) spool: Option<Arc<Spool>>,
     state: Mutex<State>,
+    /// Whether the stream has acknowledged anything on the direct way.
+    has_acknowledged: AtomicBool,
+    /// An append takes too long on its direct way.
+    overdue: Notify,
     /// Something may be there to be written to the spool.
     gathered: Notify,
     /// The way may have changed.
@@ -81,6 +95,8 @@ impl Lane {
             stream,
             spool,
             state: Mutex::new(state),
+            has_acknowledged: AtomicBool::new(false),
+            overdue: Notify::new(),
             gathered: Notify::new(),
             turned: Notify::new(),
         }
@@ -88,15 +104,16 @@ impl Lane {
 
     /// Makes records durable, on the stream or in the spool.
     pub(crate) async fn append(&self, records: Vec<Record>) -> Result<(), AppendError> {
-        if self.spool.is_none() {
+        let Some(spool) = &self.spool else {
             return self.stream.append(&self.topic, records).await;
-        }
-        let (journey, records) = match self.enter(records) {
-            Entered::Direct(journey, records) => (journey, records),
+        };
+        let (journey, records, overdue) = match self.enter(records) {
+            Entered::Direct(journey, records, overdue) => (journey, records, overdue),
             Entered::Waiting(answer) => return wait(answer).await,
         };
         let kept = records.clone();
-        match self.stream.append(&self.topic, records).await {
+        let appending = self.stream.append(&self.topic, records);
+        match self.in_time(spool, appending, overdue).await {
             Err(AppendError::Unavailable(reason) | AppendError::Full(reason)) => {
                 wait(journey.turn(kept, reason)).await
             }
@@ -124,13 +141,51 @@ impl Lane {
         state.next_number += 1;
         if state.way == Way::Direct {
             state.in_flight += 1;
-            return Entered::Direct(Journey { lane: self, number }, records);
+            let journey = Journey { lane: self, number };
+            return Entered::Direct(journey, records, self.overdue.notified());
         }
         let answer = state.gather(number, records);
         if state.can_write() {
             self.gathered.notify_one();
         }
         Entered::Waiting(answer)
+    }
+
+    /// The outcome of an append on its direct way; a failure once it or another has taken too long.
+    async fn in_time(
+        &self,
+        spool: &Spool,
+        appending: impl Future<Output = Result<(), AppendError>>,
+        overdue: Notified<'_>,
+    ) -> Result<(), AppendError> {
+        let after = match self.has_acknowledged.load(Ordering::Relaxed) {
+            true => spool.options.after,
+            false => spool.options.after.max(FIRST),
+        };
+        let reason = || format!("no acknowledgement within {after:?}");
+        let is_overdue = async {
+            let mut overdue = pin!(overdue);
+            if tokio::time::timeout(after, overdue.as_mut()).await.is_ok() {
+                return;
+            }
+            if spool.refusal().is_some() {
+                // The stream, slow as it is, may still take what the spool does not.
+                return overdue.await;
+            }
+            // In this order: what enters between the two is not overdue.
+            self.state().turn(&reason());
+            self.overdue.notify_waiters();
+        };
+        tokio::select! {
+            biased;
+            appended = appending => {
+                if appended.is_ok() && !self.has_acknowledged.load(Ordering::Relaxed) {
+                    self.has_acknowledged.store(true, Ordering::Relaxed);
+                }
+                appended
+            }
+            () = is_overdue => Err(AppendError::Unavailable(reason())),
+        }
     }
 
     /// Writes what waits to the spool, whenever it may.
@@ -172,17 +227,20 @@ impl Lane {
     }
 
     /// Closes the lane, so that the spool grows no more once [`Lane::is_still`] says so; false while
-    /// appends are on their direct way, for these come before what follows them.
-    pub(super) fn close(&self) -> bool {
+    /// appends are on their direct way, for these come before what follows them, and while something
+    /// is there to be spooled and the stream is not known to be prompt.
+    pub(super) fn close(&self, is_prompt: bool) -> bool {
         let mut state = self.state();
-        let may_close = state.way == Way::Closed || state.in_flight == 0;
+        let is_idle = state.waiting.is_empty() && !state.is_writing;
+        let may_close = state.in_flight == 0 && (is_prompt || is_idle);
+        let may_close = state.way == Way::Closed || may_close;
         if may_close {
             state.way = Way::Closed;
         }
         may_close
     }
 
-    /// Lets what comes into the spool again, for it is not empty after all.
+    /// Lets what comes into the spool again, for it is not soon empty after all.
     pub(super) fn open(&self) {
         let mut state = self.state();
         if state.way == Way::Closed {
@@ -205,8 +263,8 @@ impl Lane {
     }
 
     /// Turns back to the direct way, what waits first.
-    pub(super) async fn release(&self) -> Result<(), AppendError> {
-        let (waiting, first, mut appending) = {
+    pub(super) async fn release(&self, spool: &Spool) -> Result<(), AppendError> {
+        let (waiting, first, appending, overdue) = {
             let mut state = self.state();
             state.way = Way::Direct;
             if state.waiting.is_empty() {
@@ -219,11 +277,11 @@ impl Lane {
             let mut context = Context::from_waker(Waker::noop());
             let first = appending.as_mut().poll(&mut context);
             state.in_flight += 1;
-            (waiting, first, appending)
+            (waiting, first, appending, self.overdue.notified())
         };
         let appended = match first {
             Poll::Ready(appended) => appended,
-            Poll::Pending => appending.as_mut().await,
+            Poll::Pending => self.in_time(spool, appending, overdue).await,
         };
         let mut state = self.state();
         state.in_flight -= 1;
@@ -279,7 +337,7 @@ async fn wait(answer: Answer) -> Result<(), AppendError> {
 }
 
 enum Entered<'a> {
-    Direct(Journey<'a>, Vec<Record>),
+    Direct(Journey<'a>, Vec<Record>, Notified<'a>),
     Waiting(Answer),
 }
 

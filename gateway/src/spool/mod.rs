@@ -1,13 +1,13 @@
 //! The gateway's own disk, for the time in which the stream does not acknowledge.
 //!
-//! A `Lane` carries events to one topic. When the stream fails it turns to the spool, an embedded
-//! log in a folder of its own: what waited for the stream goes there first, in order, and whatever
-//! comes behind follows. A drainer sends the spool on as soon as the stream takes it, at a bounded
-//! rate, and when the spool is empty the lane turns back. So the events that a
-//! visitor's client sends one after another reach the stream in that order; requests that it sends at
-//! once may pass each other just after a time-out. A record may reach it twice (the stream had it and the
-//! acknowledgement was lost; the process died between the acknowledgement and the note of it):
-//! consumers know it by its id.
+//! A `Lane` carries events to one topic. When the stream fails, or has not answered in time, it turns
+//! to the spool, an embedded log in a folder of its own: what waited for the stream goes there first,
+//! in order, and whatever comes behind follows. A drainer sends the spool on as soon as the stream takes
+//! it, at a bounded rate, and when the spool is empty and the stream prompt the lane turns back. So the
+//! events that a visitor's client sends one after another reach the stream in that order; requests that
+//! it sends at once may pass each other just after a time-out. A record may reach it twice (the stream
+//! had it and the acknowledgement was late or lost; the process died between the acknowledgement and
+//! the note of it): consumers know it by its id.
 //!
 //! - `lane`: the way of events to one topic
 //! - `drain`: sending the spool on
@@ -47,6 +47,8 @@ const NEVER: i64 = i64::MAX;
 /// Settings of the spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// What the stream has not acknowledged after this is kept here.
+    pub after: Duration,
     /// Bytes on disk; above it events are refused.
     pub max_bytes: u64,
     /// Age of the oldest event; while it is older, events are refused.

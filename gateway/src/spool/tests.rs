@@ -20,13 +20,19 @@ const DEAD: &str = "dead-web-events";
 
 const DELIVERY_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// Longer than what a test waits for, but where it is about it.
+const AFTER: Duration = Duration::from_secs(60);
+
 /// A stream that can be away: appends wait then, and fail together, as those of Kafka do.
 struct Faulty {
     inner: EmbeddedLog,
     is_away: AtomicBool,
     /// Whether an append that fails may have been written all the same.
     is_late: AtomicBool,
+    /// Whether appends are written, and wait for their answer until it is back.
+    is_stuck: AtomicBool,
     given_up: Notify,
+    freed: Notify,
 }
 
 impl Faulty {
@@ -51,7 +57,9 @@ impl Faulty {
             inner,
             is_away: AtomicBool::new(false),
             is_late: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
             given_up: Notify::new(),
+            freed: Notify::new(),
         }
     }
 
@@ -63,10 +71,16 @@ impl Faulty {
         self.given_up.notify_waiters();
     }
 
-    /// Back for what is appended from here on.
+    fn stick(&self) {
+        self.is_stuck.store(true, Ordering::SeqCst);
+    }
+
+    /// Back for what is appended from here on, and for what is stuck.
     fn come_back(&self) {
         self.is_away.store(false, Ordering::SeqCst);
+        self.is_stuck.store(false, Ordering::SeqCst);
         self.give_up();
+        self.freed.notify_waiters();
     }
 
     async fn values(&self) -> Vec<String> {
@@ -98,7 +112,13 @@ impl Faulty {
 impl Stream for Faulty {
     async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError> {
         if !self.is_away.load(Ordering::SeqCst) {
-            return self.inner.append(topic, records).await;
+            let freed = self.freed.notified();
+            let is_stuck = self.is_stuck.load(Ordering::SeqCst);
+            self.inner.append(topic, records).await?;
+            if is_stuck {
+                freed.await;
+            }
+            return Ok(());
         }
         // Kafka's producer ends every append within its delivery timeout.
         let _ = tokio::time::timeout(DELIVERY_TIMEOUT, self.given_up.notified()).await;
@@ -149,6 +169,7 @@ impl Bench {
         let folder = TempDir::new().unwrap();
         let stream = Arc::new(Faulty::new(&folder.path().join("log")).await);
         let options = Options {
+            after: AFTER,
             max_bytes: 1 << 20,
             max_age: Duration::from_secs(3_600),
             min_free_bytes: 0,
@@ -225,6 +246,12 @@ fn names(numbers: std::ops::Range<u32>) -> Vec<String> {
     numbers.map(|number| format!("{number:04}")).collect()
 }
 
+/// What comes within the time that any of it may take.
+async fn within<T>(coming: impl Future<Output = T>) -> T {
+    let came = tokio::time::timeout(Duration::from_secs(30), coming).await;
+    came.expect("it comes in time")
+}
+
 async fn eventually<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
     let since = std::time::Instant::now();
     while !is_so().await {
@@ -268,24 +295,27 @@ async fn order_of_a_visitor_holds_whenever_the_stream_comes_and_goes() {
     let seed = seed.map_or_else(|| rand::rng().random(), |text| text.parse().unwrap());
     println!("WEIR_TEST_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let bench = Bench::new().await;
+    let mut bench = Bench::new().await;
+    bench.options.after = Duration::from_millis(2);
     let running = bench.start().await;
     bench.stream.is_late.store(true, Ordering::SeqCst);
     let mut sent = Vec::new();
-    for round in 0..30 {
+    for round in 0..100 {
         // Several of the visitor's events are on the way at once, in order of their first poll.
         let some = names(round * 20..round * 20 + random.random_range(1..20));
         let appending = join_all(some.iter().map(|name| running.append(name)));
         let weather = async {
             tokio::time::sleep(Duration::from_millis(random.random_range(0..4))).await;
-            match random.random_range(0..3) {
+            match random.random_range(0..4) {
                 0 => bench.stream.leave(),
                 1 => bench.stream.come_back(),
+                2 => bench.stream.stick(),
                 _ => {}
             }
             running.spool.nudge();
         };
-        let (appended, ()) = tokio::join!(appending, weather);
+        let both = async { tokio::join!(appending, weather) };
+        let (appended, ()) = within(both).await;
         assert!(appended.iter().all(Result::is_ok));
         sent.extend(some);
     }
@@ -297,6 +327,63 @@ async fn order_of_a_visitor_holds_whenever_the_stream_comes_and_goes() {
     .await;
     assert_eq!(bench.stream.firsts().await, sent);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn stream_that_answers_late_is_not_waited_for() {
+    let mut bench = Bench::new().await;
+    bench.options.after = Duration::from_millis(20);
+    let running = bench.start().await;
+    running.append("0000").await.unwrap();
+    bench.stream.stick();
+    let (on_the_way, behind) = (names(1..20), names(20..40));
+    let appending = join_all(on_the_way.iter().map(|name| running.append(name)));
+    let appended = within(appending).await;
+    assert!(appended.iter().all(Result::is_ok), "kept on disk");
+    for name in &behind {
+        within(running.append(name)).await.unwrap();
+    }
+    assert_eq!(running.spool.report().await.unwrap().events, 39);
+    assert!(running.raw.detour().unwrap().contains("within 20ms"));
+    bench.stream.come_back();
+    running.is_direct().await;
+    running.append("0040").await.unwrap();
+    assert_eq!(bench.stream.firsts().await, names(0..41));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn stream_that_answers_late_is_waited_for_where_the_spool_refuses() {
+    let mut bench = Bench::new().await;
+    bench.options.after = Duration::from_millis(20);
+    bench.options.min_free_bytes = u64::MAX;
+    let running = bench.start().await;
+    running.append("0000").await.unwrap();
+    is_waited_for(&bench, &running, "0001").await;
+    assert_eq!(bench.stream.values().await, names(0..2));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn stream_that_has_not_answered_yet_is_given_time() {
+    let mut bench = Bench::new().await;
+    bench.options.after = Duration::from_millis(20);
+    let running = bench.start().await;
+    is_waited_for(&bench, &running, "0000").await;
+    assert_eq!(bench.stream.values().await, ["0000"]);
+    running.stop().await;
+}
+
+/// Appends to a stream that answers late, which the lane must stay with.
+async fn is_waited_for(bench: &Bench, running: &Running, value: &str) {
+    bench.stream.stick();
+    let freeing = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(running.raw.detour(), None);
+        bench.stream.come_back();
+    };
+    let (appended, ()) = tokio::join!(running.append(value), freeing);
+    appended.unwrap();
 }
 
 #[tokio::test]

@@ -205,7 +205,9 @@ impl Bench {
         since.elapsed()
     }
 
-    pub(crate) async fn check(&self, seen: &Seen) {
+    /// Checks that every acknowledged event lies on the topic, in order; returns how many records were
+    /// repetitions.
+    pub(crate) async fn check(&self, seen: &Seen) -> usize {
         let broker = self.addresses();
         let repeated = seen.check(&broker, "raw-web-events", DRAIN).await.unwrap();
         let (count, statuses) = (seen.ids().len(), &seen.statuses);
@@ -214,6 +216,7 @@ impl Bench {
              statuses {statuses:?}; {}",
             seen.times()
         );
+        repeated
     }
 
     /// Resident bytes of the gateway now.

@@ -1,8 +1,8 @@
 //! Ten times what the broker takes: what cannot be kept is refused at once, and the rest is acknowledged
 //! from the disk.
 //!
-//! A broker slows a client down that is above its quota by answering it late, so now and then all
-//! requests under way wait for `spool_after`.
+//! A broker slows a client down that is above its quota by answering it late. The requests that are
+//! under way when it begins to wait for `spool_after`, and those behind them are spooled.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,12 @@ use crate::bench::{Bench, seconds};
 /// Bytes a second that the broker takes from the gateway: a twentieth of what the visitors send.
 const BROKER_BYTES: u64 = 200_000;
 const VISITORS: usize = 64;
-const ONSET: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(25);
 
 const MAX_ACKNOWLEDGED: Duration = Duration::from_millis(250);
-const MAX_WAITED: Duration = Duration::from_secs(5);
+const MAX_WAITED: Duration = Duration::from_secs(2);
 const MAX_REFUSED: Duration = Duration::from_millis(50);
-/// The broker makes a client wait for up to 11 s that was above its quota, the window of the quota.
-const MAX_RECOVERY: Duration = Duration::from_secs(15);
+const MAX_RECOVERY: Duration = Duration::from_secs(5);
 const MORE_MEMORY_BYTES: u64 = 64 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,12 +28,6 @@ async fn ten_times_overload() {
     let bench = Bench::start(1, &[("WEIR_GATEWAY__SPOOL_MAX_BYTES", "4 MiB")]).await;
     bench.quota(0, BROKER_BYTES);
     let before = bench.memory_bytes();
-    // Until the spool is used and sent on as slowly as it must be, events wait for the broker for as
-    // long as `spool_after` lets them.
-    let visitors = Visitors::start(&bench.public, "first", VISITORS, PAUSE);
-    tokio::time::sleep(ONSET).await;
-    let onset = visitors.stop().await.unwrap();
-    println!("at first {:?}; {}", onset.statuses, onset.times());
     let visitors = Visitors::start(&bench.public, "v", VISITORS, PAUSE);
     let (since, mut most) = (Instant::now(), before);
     while since.elapsed() < seconds(60) {
@@ -51,23 +43,23 @@ async fn ten_times_overload() {
         seen.times(),
         more >> 10
     );
-    let mut all = onset;
+    let mut all = seen.clone();
     let recovery = recovery(&bench, &mut all).await;
     println!("as ever after {recovery:?}");
     bench.drained().await;
-    all.add(seen.clone());
-    bench.check(&all).await;
+    let repeated = bench.check(&all).await;
     bench.check_ledger().await;
     bench.stop().await;
 
     let kinds: Vec<u16> = seen.statuses.keys().copied().collect();
     assert_eq!(kinds, [204, 503]);
     assert!(offered > 10 * seen.statuses[&204], "it was no overload");
-    // Those that waited for the broker, once or twice, are one or two in a hundred.
-    assert!(percentile(&seen.acknowledged_in, 0.95) <= MAX_ACKNOWLEDGED);
-    assert!(percentile(&all.acknowledged_in, 1.0) <= MAX_WAITED);
+    assert!(percentile(&seen.acknowledged_in, 0.99) <= MAX_ACKNOWLEDGED);
+    assert!(percentile(&seen.acknowledged_in, 1.0) <= MAX_WAITED);
     assert!(percentile(&seen.refused_in, 0.99) <= MAX_REFUSED);
     assert_eq!(all.without_retry_after, 0);
+    // Those that were under way when the broker became slow.
+    assert!(repeated <= all.ids().len() / 20, "{repeated} repetitions");
     assert!(more < MORE_MEMORY_BYTES, "{more} bytes more");
     assert!(recovery <= MAX_RECOVERY, "{recovery:?}");
 }

@@ -11,7 +11,7 @@ use tests::weir::Weir;
 use tests::wire;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::{good_request, processor_ms, resident_mib, start, unharmed};
+use crate::{forget_peak, good_request, peak_kib, processor_ms, resident_mib, start, unharmed};
 
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -79,6 +79,47 @@ async fn bombs_are_refused_within_bounded_memory() {
     // A MiB each, were all of them inflated at the same time.
     assert!(grown < 100, "{grown} MiB");
     unharmed(&weir).await;
+}
+
+/// What a bomb may cost.
+const MAX_ADDED_KIB: u64 = 1_024;
+
+#[tokio::test]
+async fn bomb_adds_a_mib_at_most_to_the_peak_of_memory() {
+    let blanks = vec![b' '; 16 << 20];
+    let bombs = [
+        ("gzip", gzip(&blanks)),
+        ("deflate", deflate(&blanks)),
+        ("br", brotli(&blanks)),
+        ("zstd", zstd(&blanks)),
+    ];
+    for (name, bomb) in &bombs {
+        let mut added = Vec::new();
+        // The least of several, for the process does other things meanwhile. The system's count itself is
+        // 256 KiB off at times.
+        while added.iter().all(|kib| *kib > MAX_ADDED_KIB) {
+            assert!(added.len() < 8, "{name}: {added:?} KiB");
+            // A process that has inflated something before may hold the memory for it.
+            let weir = start().await;
+            good_request(&weir).await;
+            let before = calm(&weir).await;
+            let came = send(&weir, &format!("Content-Encoding: {name}\r\n"), bomb).await;
+            assert_eq!(came.statuses(), [413], "{name}: {}", came.text);
+            added.push(peak_kib(&weir).saturating_sub(before));
+        }
+        println!("{name}: {added:?} KiB more at the peak");
+    }
+}
+
+/// Waits until the process does little else; returns what memory it uses, in KiB, its peak from now on.
+async fn calm(weir: &Weir) -> u64 {
+    loop {
+        let before = forget_peak(weir);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if peak_kib(weir).saturating_sub(before) < 64 {
+            return forget_peak(weir);
+        }
+    }
 }
 
 #[tokio::test]

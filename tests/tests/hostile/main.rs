@@ -87,6 +87,22 @@ fn resident_mib(weir: &Weir) -> u64 {
     weir.process().memory_bytes().map_or(0, |bytes| bytes >> 20)
 }
 
+/// The most memory that the process has had in use since its peak was forgotten, in KiB.
+fn peak_kib(weir: &Weir) -> u64 {
+    let path = format!("/proc/{}/status", weir.process().id());
+    let status = std::fs::read_to_string(path).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
+    number.expect("a number of KiB")
+}
+
+/// Forgets the peak; returns what is in use, in KiB.
+fn forget_peak(weir: &Weir) -> u64 {
+    let path = format!("/proc/{}/clear_refs", weir.process().id());
+    std::fs::write(path, "5").expect("the process is this one's child");
+    peak_kib(weir)
+}
+
 /// Processor time that the process has used, in milliseconds.
 fn processor_ms(weir: &Weir) -> u64 {
     let path = format!("/proc/{}/stat", weir.process().id());

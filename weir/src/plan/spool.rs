@@ -64,6 +64,7 @@ pub(super) fn options(
         );
     }
     (max_bytes > 0).then_some(Options {
+        after,
         max_bytes,
         max_age: s.gateway.spool_max_age.0,
         min_free_bytes: s.embedded.min_free_bytes.0,
