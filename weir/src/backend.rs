@@ -1,6 +1,7 @@
 //! The only list of back ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway::spool::Spool;
@@ -28,6 +29,9 @@ impl OpenStream {
     }
 }
 
+/// How long an event of a gateway without a spool waits for an acknowledgement: its client waits too.
+const WITHOUT_SPOOL: Duration = Duration::from_secs(2);
+
 /// Opens the configured stream. Brokers are not dialled.
 pub(crate) fn stream(plan: &Plan) -> anyhow::Result<OpenStream> {
     Ok(match &plan.stream {
@@ -45,7 +49,11 @@ pub(crate) fn gateway_stream(plan: &Plan) -> anyhow::Result<Option<Arc<dyn Strea
     let StreamPlan::Kafka(options) = &plan.stream else {
         return Ok(None);
     };
-    Ok(Some(Arc::new(Kafka::new((**options).clone())?)))
+    let mut options = (**options).clone();
+    if plan.spool.is_none() {
+        options.delivery_timeout = WITHOUT_SPOOL;
+    }
+    Ok(Some(Arc::new(Kafka::new(options)?)))
 }
 
 /// Opens the gateway's spool, where there is one.
