@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use enricher::{Config, Enricher, RecordContext, enrich, enrich_timed};
+use enricher::{Config, Enricher, RecordContext, Writer, enrich, enrich_timed};
 use stream::{Position, TopicPartition};
 
 /// Events that take turns: few enough for all agents and places to be in the caches.
@@ -47,23 +47,26 @@ fn each(criterion: &mut Criterion, kind: &str, events: &[String], now_ms: i64) {
         now_ms,
         position: &position,
     };
+    let mut writer = Writer::default();
     let mut group = criterion.benchmark_group(kind);
     group.bench_function("whole", |bencher| {
         bencher.iter_custom(|count| {
             let start = Instant::now();
             for event in turns(events, count) {
-                black_box(enrich(&enricher, event.as_bytes(), context)).expect("fit events");
+                black_box(enrich(&enricher, event.as_bytes(), context, &mut writer))
+                    .expect("fit events");
             }
             start.elapsed()
         });
     });
-    let (_, steps) = enrich_timed(&enricher, events[0].as_bytes(), context);
+    let (_, steps) = enrich_timed(&enricher, events[0].as_bytes(), context, &mut writer);
     for (place, (step, _)) in steps.iter().enumerate() {
         group.bench_function(*step, |bencher| {
             bencher.iter_custom(|count| {
                 let mut sum = Duration::ZERO;
                 for event in turns(events, count) {
-                    sum += enrich_timed(&enricher, event.as_bytes(), context).1[place].1;
+                    sum +=
+                        enrich_timed(&enricher, event.as_bytes(), context, &mut writer).1[place].1;
                 }
                 sum
             });

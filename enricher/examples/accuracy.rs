@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use enricher::agent::{self, AgentParser as _, WootheeParser};
-use enricher::{Config, Enriched, Enricher, RecordContext, enrich};
+use enricher::{Config, Enriched, Enricher, RecordContext, Writer, enrich};
 use serde_json::{Value, json};
 use stream::{Position, TopicPartition};
 
@@ -98,7 +98,12 @@ fn enriched(enricher: &Enricher, event: &Value) -> anyhow::Result<Value> {
         now_ms: 1_767_312_000_000,
         position: &position,
     };
-    match enrich(enricher, event.to_string().as_bytes(), context) {
+    match enrich(
+        enricher,
+        event.to_string().as_bytes(),
+        context,
+        &mut Writer::default(),
+    ) {
         Ok(Enriched::Document(document)) => Ok(serde_json::from_slice(&document.value)?),
         other => anyhow::bail!("{event}: {other:?}"),
     }

@@ -12,7 +12,7 @@
 
 use std::time::{Duration, Instant};
 
-use enricher::{Config, Enriched, Enricher, RecordContext, enrich};
+use enricher::{Config, Enriched, Enricher, RecordContext, Writer, enrich};
 use serde_json::Value;
 use stream::{Position, TopicPartition};
 
@@ -54,10 +54,10 @@ fn measure(enricher: &Enricher, name: &str, events: &[String], now_ms: i64, is_a
         now_ms,
         position: &position,
     };
-    let mut written = 0;
+    let (mut written, mut writer) = (0, Writer::default());
     let mut ours = |events: &[String]| {
         timed(events, |event| {
-            match enrich(enricher, event.as_bytes(), context) {
+            match enrich(enricher, event.as_bytes(), context, &mut writer) {
                 Ok(Enriched::Document(enriched)) => written = enriched.value.len(),
                 other => panic!("{other:?}"),
             }

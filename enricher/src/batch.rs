@@ -10,6 +10,7 @@ use event::{Code, DeadLetter, Stage, time};
 use jiff::Timestamp;
 use stream::{Delivered, Header, Record};
 
+use crate::document::write::Writer;
 use crate::enrich::mark::Mark;
 use crate::enrich::trace::{Laps, Trace};
 use crate::enrich::{self, Enriched, EnrichedEvent, Enricher, RecordContext};
@@ -59,12 +60,13 @@ pub(crate) fn enrich(enricher: &Enricher, records: Vec<Delivered>) -> EnrichedBa
         enriched: Vec::with_capacity(records.len()),
         ..EnrichedBatch::default()
     };
+    let mut writer = Writer::default();
     for delivered in records {
         let mut trace = match delivered.position.offset.is_multiple_of(TIMED_EVERY) {
             true => Trace::timed(),
             false => Trace::default(),
         };
-        let enriched = enrich_one(enricher, &delivered, now_ms, &mut trace);
+        let enriched = enrich_one(enricher, &delivered, now_ms, &mut trace, &mut writer);
         batch.counts.add(&trace);
         match enriched {
             Ok(Enriched::Document(event)) => {
@@ -97,6 +99,7 @@ fn enrich_one(
     delivered: &Delivered,
     now_ms: i64,
     trace: &mut Trace,
+    writer: &mut Writer,
 ) -> Result<Enriched, Code> {
     let record = &delivered.record;
     let format = record.header(header::FORMAT_NAME);
@@ -108,11 +111,11 @@ fn enrich_one(
         now_ms,
         position: &delivered.position,
     };
-    match enrich::enrich_traced(enricher, &record.value, context, trace) {
+    match enrich::enrich_traced(enricher, &record.value, context, trace, writer) {
         // Half a surrogate pair is what is left of an emoji where a page cuts a text: browsers send
         // it, and strict readers of JSON refuse the whole for it.
         Err(Code::BadJson) => match surrogate::mend(&record.value) {
-            Some(mended) => enrich::enrich_traced(enricher, &mended, context, trace),
+            Some(mended) => enrich::enrich_traced(enricher, &mended, context, trace, writer),
             None => Err(Code::BadJson),
         },
         enriched => enriched,

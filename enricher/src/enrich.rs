@@ -27,7 +27,8 @@ use crate::agent::{self, Client, bot};
 use crate::clock::Clock;
 use crate::config::{Bots, Config, IpPolicy, SchemaMode};
 use crate::consent::Gate;
-use crate::document::{Document, Value, read, repair, write};
+pub use crate::document::write::Writer;
+use crate::document::{Document, Value, read, repair};
 use crate::geo::{self, Outcome};
 use crate::lookup;
 use crate::rule;
@@ -62,7 +63,7 @@ pub enum Enriched {
     Forgotten,
 }
 
-/// An enriched event. Its parts lie in one allocation, for they live equally long.
+/// An enriched event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnrichedEvent {
     /// The document, one line of JSON.
@@ -77,7 +78,7 @@ pub struct EnrichedEvent {
     pub replaces_key: bool,
 }
 
-/// Enriches the value of one raw record.
+/// Enriches the value of one raw record; a writer serves for many.
 ///
 /// # Errors
 /// The code of the dead letter.
@@ -85,8 +86,9 @@ pub fn enrich(
     enricher: &Enricher,
     raw: &[u8],
     context: RecordContext<'_>,
+    writer: &mut Writer,
 ) -> Result<Enriched, Code> {
-    enrich_traced(enricher, raw, context, &mut Trace::default())
+    enrich_traced(enricher, raw, context, &mut Trace::default(), writer)
 }
 
 /// As [`enrich`], and tells how long each step took, in their order: zero where it did not run.
@@ -94,9 +96,10 @@ pub fn enrich_timed(
     enricher: &Enricher,
     raw: &[u8],
     context: RecordContext<'_>,
+    writer: &mut Writer,
 ) -> (Result<Enriched, Code>, Vec<(&'static str, Duration)>) {
     let mut trace = Trace::timed();
-    let enriched = enrich_traced(enricher, raw, context, &mut trace);
+    let enriched = enrich_traced(enricher, raw, context, &mut trace, writer);
     let laps = trace.laps().into_iter().flatten();
     let laps = laps.map(|nanoseconds| Duration::from_nanos(u64::from(*nanoseconds)));
     (
@@ -111,6 +114,7 @@ pub(crate) fn enrich_traced(
     raw: &[u8],
     context: RecordContext<'_>,
     trace: &mut Trace,
+    writer: &mut Writer,
 ) -> Result<Enriched, Code> {
     let config = &enricher.config;
     // What the document borrows from stands before it.
@@ -238,37 +242,22 @@ pub(crate) fn enrich_traced(
     document.set_text(slot::RULES_VERSION, RULES_VERSION);
     let key = key(&document, &id);
     enricher.drop_fields(&mut document);
-    let event = write_event(enricher, &document, [&id, &day, &key], raw.len());
+    let (value, [id, day, key]) = writer.write(&document, [&id, &day, &key]);
+    let event = EnrichedEvent {
+        value,
+        id,
+        day,
+        key,
+        replaces_key: enricher
+            .pseudonyms
+            .as_ref()
+            .is_some_and(Pseudonyms::has_key),
+    };
     trace.end(Step::Write);
     Ok(match is_bot && config.bots == Bots::Route {
         true => Enriched::Routed(event),
         false => Enriched::Document(event),
     })
-}
-
-fn write_event(
-    enricher: &Enricher,
-    document: &Document<'_>,
-    [id, day, key]: [&str; 3],
-    raw_bytes: usize,
-) -> EnrichedEvent {
-    // What enrichment adds is about 700 bytes.
-    let mut written = write::json(document, raw_bytes + 1_024);
-    let value_bytes = written.len();
-    for text in [id, day, key] {
-        written.extend_from_slice(text.as_bytes());
-    }
-    let mut rest = Bytes::from(written);
-    EnrichedEvent {
-        value: rest.split_to(value_bytes),
-        id: rest.split_to(id.len()),
-        day: rest.split_to(day.len()),
-        key: rest,
-        replaces_key: enricher
-            .pseudonyms
-            .as_ref()
-            .is_some_and(Pseudonyms::has_key),
-    }
 }
 
 /// The tombstones of the ids that the event is known by, where a visitor was forgotten.

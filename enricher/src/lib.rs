@@ -44,7 +44,7 @@ mod stage;
 mod surrogate;
 
 pub use config::Config;
-pub use enrich::{Enriched, EnrichedEvent, Enricher, RecordContext, enrich, enrich_timed};
+pub use enrich::{Enriched, EnrichedEvent, Enricher, RecordContext, Writer, enrich, enrich_timed};
 pub use explain::{Finding, Question, explain};
 pub use geo::{Place, verify_geoip};
 pub use scrub::pseudonym::pseudonym;

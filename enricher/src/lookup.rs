@@ -210,7 +210,7 @@ mod tests {
         let mut document = read::document(raw.as_bytes()).unwrap();
         repair::repair(&mut document);
         let outcome = lookup.apply(&mut document);
-        let written: Json = serde_json::from_slice(&write::json(&document, 0)).unwrap();
+        let written: Json = serde_json::from_slice(&write::json(&document)).unwrap();
         (outcome, written["props"].clone())
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::Offset};
 use uuid::Uuid;
 
 use crate::{limits::MAX_EVENT_ID_BYTES, time};
@@ -42,7 +42,7 @@ pub fn day(
         .filter(accepted)
         .or_else(|| event_id.and_then(id_time).filter(accepted))
         .unwrap_or(received);
-    day_time.to_zoned_datetime(TimeZone::UTC).date()
+    Offset::UTC.to_datetime(day_time).date()
 }
 
 /// The time inside a UUIDv7.

@@ -261,7 +261,7 @@ mod tests {
     fn write_all(mut document: Document<'_>) -> (Json, Json, String) {
         let props = repair::json_of(&document.take(slot::PROPS));
         let unknown = format!("{:?}", document.unknown);
-        let known = write::json(&document, 0);
+        let known = write::json(&document);
         (serde_json::from_slice(&known).unwrap(), props, unknown)
     }
 

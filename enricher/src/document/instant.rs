@@ -25,21 +25,21 @@ pub(crate) fn read(value: &Value<'_>) -> Option<Timestamp> {
 /// Reads `2026-01-02T03:04:05.678901Z`, also with a space, without `Z` or without a fraction, from
 /// 1970 on; `None` for any other form, which is left to the general parser.
 fn plain(text: &[u8]) -> Option<Timestamp> {
-    let (head, rest) = text.split_at_checked(19)?;
-    let marks = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    if marks.iter().any(|(at, mark)| head[*at] != *mark) || !matches!(head[10], b'T' | b' ') {
-        return None;
-    }
-    let year = digits(&head[0..4])?;
-    let (month, day) = (digits(&head[5..7])?, digits(&head[8..10])?);
-    let (hour, minute, second) = (
-        digits(&head[11..13])?,
-        digits(&head[14..16])?,
-        digits(&head[17..19])?,
-    );
+    let (head, rest) = text.split_first_chunk::<19>()?;
+    let is_plain = head.iter().zip(b"0000-00-00T00:00:00");
+    let is_plain = is_plain.fold(true, |is, (byte, form)| {
+        is & match form {
+            b'0' => byte.is_ascii_digit(),
+            b'T' => matches!(byte, b'T' | b' '),
+            mark => byte == mark,
+        }
+    });
+    let two = |at: usize| i64::from(head[at] & 0xf) * 10 + i64::from(head[at + 1] & 0xf);
+    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
     // The last days of months are left to the general parser.
     let is_sure = year >= 1970 && (1..=12).contains(&month) && (1..=28).contains(&day);
-    if !is_sure || hour > 23 || minute > 59 || second > 59 {
+    if !is_plain || !is_sure || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let rest = rest.strip_suffix(b"Z").unwrap_or(rest);

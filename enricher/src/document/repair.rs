@@ -302,7 +302,7 @@ mod tests {
         let raw = event.to_string();
         let mut document = read::document(raw.as_bytes()).unwrap();
         repair(&mut document);
-        let written: Json = serde_json::from_slice(&write::json(&document, 0)).unwrap();
+        let written: Json = serde_json::from_slice(&write::json(&document)).unwrap();
         assert_eq!(written, expected, "{raw}");
     }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use bytes::{Bytes, BytesMut};
 use event::FIELDS;
 
 use super::{Document, Value, instant, plain, props::Prop};
@@ -46,9 +47,48 @@ impl Name {
     }
 }
 
-/// Writes the document. One line, for JSON escapes line breaks.
-pub(crate) fn json(document: &Document<'_>, capacity: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(capacity);
+/// Large pieces of memory that written documents share.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Writes one document after the other: each into a buffer that stays in the processor's caches, and
+/// from there in one go to where it is kept, for an allocation of its own costs more than the copy.
+#[derive(Debug, Default)]
+pub struct Writer {
+    buffer: Vec<u8>,
+    piece: BytesMut,
+}
+
+impl Writer {
+    /// Writes a document, and texts beside it that live as long.
+    pub(crate) fn write<const N: usize>(
+        &mut self,
+        document: &Document<'_>,
+        texts: [&str; N],
+    ) -> (Bytes, [Bytes; N]) {
+        self.buffer.clear();
+        json_into(&mut self.buffer, document);
+        let more: usize = texts.iter().map(|text| text.len()).sum();
+        let needed = self.buffer.len() + more;
+        if self.piece.capacity() < needed {
+            self.piece = BytesMut::with_capacity(PIECE_BYTES.max(needed));
+        }
+        let mut keep = |bytes: &[u8]| {
+            self.piece.extend_from_slice(bytes);
+            self.piece.split().freeze()
+        };
+        (keep(&self.buffer), texts.map(|text| keep(text.as_bytes())))
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn json(document: &Document<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    json_into(&mut out, document);
+    out
+}
+
+/// Writes the document into an empty buffer. One line, for JSON escapes line breaks.
+fn json_into(out: &mut Vec<u8>, document: &Document<'_>) {
     let names = &*NAMES;
     let mut filled = document.filled();
     if !document.props.is_empty() {
@@ -59,15 +99,15 @@ pub(crate) fn json(document: &Document<'_>, capacity: usize) -> Vec<u8> {
         let name = &names[slot.index()];
         match document.value(slot) {
             Value::Text(text) if plain.has(slot) || !plain::must_escape(text.as_bytes()) => {
-                name.write(&mut out, true);
+                name.write(out, true);
                 out.extend_from_slice(text.as_bytes());
                 out.push(b'"');
             }
             value => {
-                name.write(&mut out, false);
+                name.write(out, false);
                 match slot == slot::PROPS {
-                    true => props(&mut out, document.props.members()),
-                    false => write(&mut out, value),
+                    true => props(out, document.props.members()),
+                    false => write(out, value),
                 }
             }
         }
@@ -78,7 +118,6 @@ pub(crate) fn json(document: &Document<'_>, capacity: usize) -> Vec<u8> {
         None => out.push(b'{'),
     }
     out.push(b'}');
-    out
 }
 
 fn write(out: &mut Vec<u8>, value: &Value<'_>) {

@@ -70,7 +70,7 @@ fn enrich_with(enricher: &Enricher, raw: &[u8]) -> Result<Enriched, Code> {
         now_ms: now.as_millisecond(),
         position: &position(7),
     };
-    enrich(enricher, raw, context)
+    enrich(enricher, raw, context, &mut Writer::default())
 }
 
 fn event(config: Config, event: &Json) -> EnrichedEvent {

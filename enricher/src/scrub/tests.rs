@@ -14,7 +14,7 @@ fn scrubbed(privacy: &Privacy, event: &Json) -> (Json, Counts) {
     let possible = scrub.possible(raw.as_bytes(), &document);
     repair::repair(&mut document);
     let counts = scrub.apply(&mut document, possible, false);
-    let written = serde_json::from_slice(&write::json(&document, 0)).unwrap();
+    let written = serde_json::from_slice(&write::json(&document)).unwrap();
     (written, counts)
 }
 

@@ -26,6 +26,9 @@ const BURST: usize = 256;
 /// Bytes of the headers' values of a record, about.
 const HEADERS_BYTES: usize = 96;
 
+/// Memory that is taken at once for records. It is free again when the last of them is.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// How long the thread waits for a slow reader before it pauses the partitions.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -101,7 +104,7 @@ pub(super) fn client(
 pub(super) fn serve(reader: &Reader) {
     let feed = &*reader.feed;
     let mut native = reader.native();
-    let mut names = Vec::new();
+    let mut copy = Copier::default();
     let mut is_paused = false;
     let mut next_inquiry = Instant::now();
     let mut away_since = None;
@@ -121,7 +124,7 @@ pub(super) fn serve(reader: &Reader) {
         }
         let mut count = 0;
         while let Some(Ok(message)) = &next {
-            let has_room = feed.push(delivered(message, &mut names));
+            let has_room = feed.push(copy.of(message));
             count += 1;
             if count == BURST || !has_room {
                 break;
@@ -184,46 +187,58 @@ fn refused(native: &Native, feed: &Feed, error: &KafkaError) {
     feed.fail(native.context().trouble.last());
 }
 
-/// A record of our own; `names` are the topics of those before it, which are few.
-fn delivered(message: &BorrowedMessage<'_>, names: &mut Vec<Arc<str>>) -> Delivered {
-    let topic = message.topic();
-    let topic = match names.iter().find(|name| &***name == topic) {
-        Some(name) => name.clone(),
-        None => {
-            names.push(topic.into());
-            names[names.len() - 1].clone()
-        }
-    };
-    let (key, payload) = (message.key(), message.payload().unwrap_or_default());
-    // One allocation for all that lives as long as the record.
-    let room = payload.len() + key.map_or(0, <[u8]>::len) + HEADERS_BYTES;
-    let mut buffer = BytesMut::with_capacity(room);
-    let mut copy = |bytes: &[u8]| {
-        buffer.extend_from_slice(bytes);
-        buffer.split().freeze()
-    };
-    let value = copy(payload);
-    let key = key.map(&mut copy);
-    let headers = message.headers().map_or_else(Arc::default, |headers| {
-        let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
-            name: header.key.to_owned().into(),
-            value: copy(header.value.unwrap_or_default()),
+/// Makes records of our own of the client's.
+#[derive(Default)]
+struct Copier {
+    /// The topics of those before, which are few.
+    topics: Vec<Arc<str>>,
+    /// Memory that records share: an allocation each would cost more than the copy.
+    piece: BytesMut,
+}
+
+impl Copier {
+    fn of(&mut self, message: &BorrowedMessage<'_>) -> Delivered {
+        let topic = message.topic();
+        let topic = match self.topics.iter().find(|known| &***known == topic) {
+            Some(known) => known.clone(),
+            None => {
+                let topic: Arc<str> = topic.into();
+                self.topics.push(topic.clone());
+                topic
+            }
         };
-        headers.iter().map(header).collect()
-    });
-    Delivered {
-        position: Position {
-            source: TopicPartition {
-                topic,
-                partition: u32::try_from(message.partition()).unwrap_or(0),
+        let (key, payload) = (message.key(), message.payload().unwrap_or_default());
+        let needed = payload.len() + key.map_or(0, <[u8]>::len) + HEADERS_BYTES;
+        if self.piece.capacity() < needed {
+            self.piece = BytesMut::with_capacity(PIECE_BYTES.max(needed));
+        }
+        let mut copy = |bytes: &[u8]| {
+            self.piece.extend_from_slice(bytes);
+            self.piece.split().freeze()
+        };
+        let value = copy(payload);
+        let key = key.map(&mut copy);
+        let headers = message.headers().map_or_else(Arc::default, |headers| {
+            let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
+                name: header.key.to_owned().into(),
+                value: copy(header.value.unwrap_or_default()),
+            };
+            headers.iter().map(header).collect()
+        });
+        Delivered {
+            position: Position {
+                source: TopicPartition {
+                    topic,
+                    partition: u32::try_from(message.partition()).unwrap_or(0),
+                },
+                offset: u64::try_from(message.offset()).unwrap_or(0),
             },
-            offset: u64::try_from(message.offset()).unwrap_or(0),
-        },
-        record: Record {
-            key,
-            value,
-            headers,
-            timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-        },
+            record: Record {
+                key,
+                value,
+                headers,
+                timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+            },
+        }
     }
 }
