@@ -200,7 +200,12 @@ impl Cached {
         if let Some(known) = self.cache.get(&key) {
             return known;
         }
-        let agent = (!key.0.is_empty()).then(|| self.parser.parse(key.0));
+        let agent = match (key.0, hints) {
+            ("", _) => None,
+            (agent, None) => Some(self.parser.parse(agent)),
+            // Of hints there are many more than of agents, and these take longer to parse.
+            (agent, Some(_)) => self.parse(Some(agent), None).agent.clone(),
+        };
         let hints = hints.and_then(Hints::read);
         let client = Arc::new(match hints {
             Some(hints) => hints.refine(agent.unwrap_or_default()),
