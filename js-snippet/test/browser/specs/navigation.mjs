@@ -114,9 +114,12 @@ describe("navigation", { concurrency: 6 }, () => {
   test("a page left right after a navigation has told it", async () => {
     const { page, arrived } = await open();
     await arrived("pageview");
+    // Later, or the answer that this was evaluated may go with the page, and is waited for without end.
     await page.evaluate(() => {
-      history.pushState({}, "", "/fleeting");
-      location.href = "about:blank";
+      setTimeout(() => {
+        history.pushState({}, "", "/fleeting");
+        location.href = "about:blank";
+      });
     });
     const views = await arrived("pageview", 2);
     // A request that the browser breaks off as the page goes is sent again, with the same ids.
