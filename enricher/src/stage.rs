@@ -5,7 +5,7 @@
 //! keep theirs. Offsets are committed in that order too, each only after its batch is durable.
 //! With every place taken it does not poll, which is the back-pressure.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -159,7 +159,7 @@ async fn try_subscribe(
 struct InFlight {
     delivery: BoxFuture<'static, Result<Counts, Abandoned>>,
     /// The next offset to read of each partition, once the batch is durable.
-    next: HashMap<TopicPartition, u64>,
+    next: BTreeMap<TopicPartition, u64>,
 }
 
 struct Stage {
@@ -229,9 +229,7 @@ impl Stage {
         if batch.records.is_empty() {
             return Ok(());
         }
-        let next = stream::next_offsets(&batch.records)
-            .map(|(source, next)| (source.clone(), next))
-            .collect();
+        let next = stream::next_offsets(&batch.records);
         let enricher = self.enricher.clone();
         let enriched = tokio::task::spawn_blocking(move || batch::enrich(&enricher, batch.records))
             .await

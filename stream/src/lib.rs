@@ -10,6 +10,7 @@
 //! - [`kafka`]: an Apache Kafka cluster, for several
 //! - [`held`]: partitions that a reader cannot go on with
 //! - [`murmur2`]: where a key lies
+//! - [`pieces`]: memory that many short byte strings share
 //! - [`table`]: a topic as a table by key, that follows what is appended
 //! - [`conformance`]: the suite that every back end passes
 
@@ -19,6 +20,7 @@ pub mod error;
 pub mod held;
 pub mod kafka;
 pub mod murmur2;
+pub mod pieces;
 pub mod record;
 pub mod table;
 
@@ -28,6 +30,7 @@ use async_trait::async_trait;
 
 pub use error::{AppendError, StreamError};
 pub use held::Held;
+pub use pieces::Pieces;
 pub use record::{Delivered, Header, Partition, Position, Record, TopicPartition, next_offsets};
 
 /// A durable ordered log.

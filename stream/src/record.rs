@@ -1,6 +1,7 @@
 //! Records and where they lie.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -102,11 +103,12 @@ pub struct Delivered {
     pub record: Record,
 }
 
-/// The partitions that records come from, each with the offset after the last of its records. A
-/// partition may come more than once; the last time holds.
-pub fn next_offsets(records: &[Delivered]) -> impl Iterator<Item = (&TopicPartition, u64)> {
+/// The offset after the last record of each partition that records come from.
+#[must_use]
+pub fn next_offsets(records: &[Delivered]) -> BTreeMap<TopicPartition, u64> {
     let is_same = |a: &Delivered, b: &Delivered| a.position.source == b.position.source;
-    let runs = records.chunk_by(is_same);
-    runs.filter_map(<[Delivered]>::last)
-        .map(|last| (&last.position.source, last.position.offset + 1))
+    // A partition's records mostly come together, and are looked at once then.
+    let runs = records.chunk_by(is_same).filter_map(<[Delivered]>::last);
+    runs.map(|last| (last.position.source.clone(), last.position.offset + 1))
+        .collect()
 }

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use event::FIELDS;
+use stream::Pieces;
 
 use super::{Document, Value, instant, plain, props::Prop};
 use crate::slot::{self, Slot};
@@ -47,15 +48,12 @@ impl Name {
     }
 }
 
-/// Large pieces of memory that written documents share.
-const PIECE_BYTES: usize = 64 * 1024;
-
 /// Writes one document after the other: each into a buffer that stays in the processor's caches, and
 /// from there in one go to where it is kept, for an allocation of its own costs more than the copy.
 #[derive(Debug, Default)]
 pub struct Writer {
     buffer: Vec<u8>,
-    piece: BytesMut,
+    pieces: Pieces,
 }
 
 impl Writer {
@@ -67,15 +65,7 @@ impl Writer {
     ) -> (Bytes, [Bytes; N]) {
         self.buffer.clear();
         json_into(&mut self.buffer, document);
-        let more: usize = texts.iter().map(|text| text.len()).sum();
-        let needed = self.buffer.len() + more;
-        if self.piece.capacity() < needed {
-            self.piece = BytesMut::with_capacity(PIECE_BYTES.max(needed));
-        }
-        let mut keep = |bytes: &[u8]| {
-            self.piece.extend_from_slice(bytes);
-            self.piece.split().freeze()
-        };
+        let mut keep = |bytes: &[u8]| self.pieces.keep(bytes);
         (keep(&self.buffer), texts.map(|text| keep(text.as_bytes())))
     }
 }

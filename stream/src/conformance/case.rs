@@ -1,6 +1,6 @@
 //! What the cases share: a stream, names of their own, and patience.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -160,9 +160,5 @@ pub(super) fn distinct(records: &[Delivered]) -> BTreeSet<String> {
 
 /// The offset after the last record of each partition.
 pub(super) fn next_offsets(records: &[Delivered]) -> Vec<(TopicPartition, u64)> {
-    let mut next = BTreeMap::new();
-    for record in records {
-        next.insert(record.position.source.clone(), record.position.offset + 1);
-    }
-    next.into_iter().collect()
+    crate::next_offsets(records).into_iter().collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::{Batch, Delivered, StreamError, TopicPartition};
+use crate::{Batch, Delivered, StreamError, TopicPartition, next_offsets};
 
 /// Bytes of records that wait for the reader; the thread stops reading above.
 const MAX_BYTES: usize = 8 << 20;
@@ -173,18 +173,8 @@ impl Feed {
         let count = max_records.min(state.records.len());
         let records: Vec<Delivered> = state.records.drain(..count).collect();
         state.bytes -= records.iter().map(cost).sum::<usize>();
-        for (source, next) in crate::record::next_offsets(&records) {
-            match state.places.get_mut(source) {
-                Some(place) => place.next = Some(next),
-                None => {
-                    let next = Some(next);
-                    let place = Place {
-                        next,
-                        ..Place::default()
-                    };
-                    state.places.insert(source.clone(), place);
-                }
-            }
+        for (source, next) in next_offsets(&records) {
+            state.places.entry(source).or_default().next = Some(next);
         }
         let revoked = std::mem::take(&mut state.revoked);
         Some(Ok(Batch { records, revoked }))

@@ -69,11 +69,7 @@ async fn try_work(disk: &Disk, told: &mut Told) -> Result<(), StreamError> {
 }
 
 fn next_offsets(records: &[Delivered]) -> Vec<(TopicPartition, u64)> {
-    let mut next = BTreeMap::new();
-    for record in records {
-        next.insert(record.position.source.clone(), record.position.offset + 1);
-    }
-    next.into_iter().collect()
+    crate::next_offsets(records).into_iter().collect()
 }
 
 /// Opens the log on what is left, and holds it to what was told.

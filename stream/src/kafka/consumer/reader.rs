@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -15,6 +14,7 @@ use super::{Native, Readers};
 use crate::kafka::client::Context;
 use crate::kafka::feed::Feed;
 use crate::kafka::options::Options;
+use crate::pieces::Pieces;
 use crate::{Delivered, Header, Position, Record, StreamError, TopicPartition};
 
 /// Longest wait of one poll of the thread; dropping a consumer takes as long.
@@ -22,12 +22,6 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Most records that are read before the reader is told of them.
 const BURST: usize = 256;
-
-/// Bytes of the headers' values of a record, about.
-const HEADERS_BYTES: usize = 96;
-
-/// Memory that is taken at once for records. It is free again when the last of them is.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// How long the thread waits for a slow reader before it pauses the partitions.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -192,8 +186,7 @@ fn refused(native: &Native, feed: &Feed, error: &KafkaError) {
 struct Copier {
     /// The topics of those before, which are few.
     topics: Vec<Arc<str>>,
-    /// Memory that records share: an allocation each would cost more than the copy.
-    piece: BytesMut,
+    pieces: Pieces,
 }
 
 impl Copier {
@@ -208,14 +201,7 @@ impl Copier {
             }
         };
         let (key, payload) = (message.key(), message.payload().unwrap_or_default());
-        let needed = payload.len() + key.map_or(0, <[u8]>::len) + HEADERS_BYTES;
-        if self.piece.capacity() < needed {
-            self.piece = BytesMut::with_capacity(PIECE_BYTES.max(needed));
-        }
-        let mut copy = |bytes: &[u8]| {
-            self.piece.extend_from_slice(bytes);
-            self.piece.split().freeze()
-        };
+        let mut copy = |bytes: &[u8]| self.pieces.keep(bytes);
         let value = copy(payload);
         let key = key.map(&mut copy);
         let headers = message.headers().map_or_else(Arc::default, |headers| {
