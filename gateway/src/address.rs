@@ -6,8 +6,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::HeaderMap;
 use ipnet::IpNet;
+use runtime::http::{Fields, text};
 
 /// The header in which proxies say for whom they ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +22,7 @@ pub enum ForwardedHeader {
 /// The address of the client: from the right the first that is no trusted proxy, and forwarding
 /// headers only from a trusted peer.
 pub(crate) fn client(
-    headers: &HeaderMap,
+    fields: Fields<'_>,
     peer: SocketAddr,
     trusted: &[IpNet],
     header: ForwardedHeader,
@@ -36,10 +36,9 @@ pub(crate) fn client(
         ForwardedHeader::XForwardedFor => "x-forwarded-for",
         ForwardedHeader::Forwarded => "forwarded",
     };
-    let lines = headers.get_all(name).iter().rev();
-    for line in lines {
+    for line in fields.all(name).rev() {
         // What cannot be read was not written by a proxy of ours: the last good hop holds.
-        let Ok(line) = line.to_str() else { break };
+        let Some(line) = text(line) else { break };
         for hop in elements(line, ',').into_iter().rev() {
             let parsed = match header {
                 ForwardedHeader::XForwardedFor => node(hop.trim()),
@@ -91,29 +90,32 @@ fn node(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use runtime::http::Field;
+
     use super::*;
 
-    fn check(header: ForwardedHeader, peer: &str, lines: &[&str], expected: &str) {
-        let mut headers = HeaderMap::new();
+    fn check(header: ForwardedHeader, peer: &str, lines: &[&'static str], expected: &str) {
         let (ours, other) = match header {
             ForwardedHeader::XForwardedFor => ("x-forwarded-for", "forwarded"),
             ForwardedHeader::Forwarded => ("forwarded", "x-forwarded-for"),
         };
-        for line in lines {
-            headers.append(ours, line.parse().unwrap());
-        }
+        let field = |name, value: &'static str| Field {
+            name,
+            value: value.as_bytes(),
+        };
+        let mut fields: Vec<_> = lines.iter().map(|line| field(ours, line)).collect();
         // As a client may send it through a proxy that does not know it.
-        headers.insert(other, "for=8.8.8.8".parse().unwrap());
+        fields.push(field(other, "for=8.8.8.8"));
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let peer = SocketAddr::new(peer.parse().unwrap(), 1);
-        let got = client(&headers, peer, &trusted, header);
+        let got = client(Fields::from(&*fields), peer, &trusted, header);
         let expected: IpAddr = expected.parse().unwrap();
         assert_eq!(got, expected, "{peer} {lines:?}");
     }
 
     #[test]
     fn forwarding_headers_are_believed_only_of_trusted_peers() {
-        let x = |peer: &str, line: &str, expected: &str| {
+        let x = |peer: &str, line: &'static str, expected: &str| {
             check(ForwardedHeader::XForwardedFor, peer, &[line], expected);
         };
         x("203.0.113.9", "198.51.100.1", "203.0.113.9");
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn forwarded_is_read_with_its_quotes_and_names() {
-        let f = |line: &str, expected: &str| {
+        let f = |line: &'static str, expected: &str| {
             check(ForwardedHeader::Forwarded, "10.0.0.1", &[line], expected);
         };
         f("for=198.51.100.1", "198.51.100.1");

@@ -5,10 +5,11 @@
 
 use std::sync::LazyLock;
 
-use axum::body::HttpBody as Body;
-use axum::http::{HeaderMap, header};
+use axum::body::HttpBody;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use runtime::http::{Fields, Held, PlainBody, text};
+use tokio::io::AsyncRead;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Config;
@@ -38,20 +39,41 @@ static INFLATING: LazyLock<Semaphore> = LazyLock::new(|| {
     Semaphore::new(processors.map_or(1, usize::from))
 });
 
+/// A body that is still to be read.
+pub(crate) trait Body {
+    /// Reads all of it; refuses one of more than `max_bytes`.
+    fn read(&mut self, max_bytes: usize) -> impl Future<Output = Result<Held<'_>, Problem>> + Send;
+}
+
+impl<S: AsyncRead + Unpin + Send> Body for PlainBody<'_, S> {
+    async fn read(&mut self, max_bytes: usize) -> Result<Held<'_>, Problem> {
+        if self.bytes_left() > max_bytes {
+            return Err(Problem::BodyTooLarge);
+        }
+        self.read().await.map_err(|_| Problem::BadRequest)
+    }
+}
+
+/// A body as hyper hands it out, frame by frame.
+pub(crate) struct Framed<B>(pub(crate) B);
+
+impl<B: HttpBody<Data = Bytes, Error: Send> + Unpin + Send> Body for Framed<B> {
+    async fn read(&mut self, max_bytes: usize) -> Result<Held<'_>, Problem> {
+        Ok(Held::Own(collect(&mut self.0, max_bytes).await?))
+    }
+}
+
 /// Reads the whole body and inflates it. `room` is the body's place in the budget of bytes under
 /// way; what it inflates to is added.
-pub(crate) async fn read<B>(
+pub(crate) async fn read<'a>(
     config: &Config,
-    headers: &HeaderMap,
-    body: B,
+    fields: Fields<'_>,
+    body: &'a mut impl Body,
     room: &mut OwnedSemaphorePermit,
-) -> Result<Bytes, Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let encoding = encoding(headers)?;
+) -> Result<Held<'a>, Problem> {
+    let encoding = encoding(fields)?;
     let deadline = config.body_timeout;
-    let read = tokio::time::timeout(deadline, collect(body, config.max_body_bytes));
+    let read = tokio::time::timeout(deadline, body.read(config.max_body_bytes));
     let sent = read.await.map_err(|_| Problem::TooSlow)??;
     let encoding = match encoding {
         // Some senders forget the header; the magic of gzip cannot start JSON.
@@ -69,23 +91,23 @@ where
         inflate(encoding, &sent, max, &budget)?
     } else {
         let _place = INFLATING.acquire().await;
+        let sent = match sent {
+            Held::Own(bytes) => bytes,
+            Held::Here(bytes) => Bytes::copy_from_slice(bytes),
+        };
         let inflating = tokio::task::spawn_blocking(move || inflate(encoding, &sent, max, &budget));
         inflating.await.map_err(|_| Problem::BadEncoding)??
     };
     room.merge(taken);
-    Ok(inflated)
+    Ok(Held::Own(inflated))
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
-    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+fn encoding(fields: Fields<'_>) -> Result<Encoding, Problem> {
+    let mut values = fields.all("content-encoding");
     let Some(value) = values.next() else {
         return Ok(Encoding::Identity);
     };
-    let name = value
-        .to_str()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let name = text(value).unwrap_or_default().trim().to_ascii_lowercase();
     match (name.as_str(), values.next()) {
         ("" | "identity", None) => Ok(Encoding::Identity),
         ("gzip" | "x-gzip", None) => Ok(Encoding::Gzip),
@@ -96,9 +118,9 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
     }
 }
 
-async fn collect<B>(mut body: B, max_bytes: usize) -> Result<Bytes, Problem>
+async fn collect<B>(body: &mut B, max_bytes: usize) -> Result<Bytes, Problem>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: HttpBody<Data = Bytes> + Unpin,
 {
     // Most bodies come in one piece, which is taken as it is.
     let mut first = Bytes::new();
@@ -125,7 +147,7 @@ where
     }
 }
 
-async fn drain(mut body: impl Body<Data = Bytes> + Unpin) {
+async fn drain(body: &mut (impl HttpBody<Data = Bytes> + Unpin)) {
     let mut drained = 0;
     while drained < DRAIN_BYTES
         && let Some(Ok(frame)) = body.frame().await

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use axum::body::HttpBody as Body;
+use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use event::{Code, DeadLetter, Stage, header as header_names, time};
+use runtime::http::{self, Fields, Held, Reply, text};
 use serde_json::json;
 use stream::{AppendError, Header, Record};
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use crate::admit::{Admission, Admitted};
 use crate::batch::Batch;
+use crate::body::{Body, Framed};
 use crate::config::Config;
 use crate::door::{self, Asked};
 use crate::problem::Problem;
@@ -30,12 +32,26 @@ static HEADERS: LazyLock<Arc<[Header]>> = LazyLock::new(|| {
     [(header_names::FORMAT_NAME, format).into()].into()
 });
 
-/// What became of a request's events.
-struct Kept {
-    accepted: usize,
-    dead_lettered: Vec<(usize, Code)>,
+/// A request of which nothing more is needed but its events.
+pub(crate) struct Taken {
+    since: Instant,
+    events: Result<Events, Problem>,
+    /// What lets the page read the answer.
+    cors: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The events of a request, ready for the stream.
+struct Events {
+    fit: Vec<Record>,
+    letters: Vec<Record>,
+    /// Index and reason of each that is among the letters.
+    unfit: Vec<(usize, Code)>,
+    /// How many privacy dropped.
+    dropped: usize,
     /// What the browser is to keep, or to forget.
     cookie: Option<HeaderValue>,
+    /// Their place in the budget of bytes under way.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// [`answer`] as the router calls it.
@@ -47,33 +63,61 @@ pub(crate) async fn post(
     answer(&gateway, peer, request).await
 }
 
-/// Answers a request with events.
+/// Answers a request with events that hyper read.
 pub(crate) async fn answer<B>(gateway: &Gateway, peer: SocketAddr, request: Request<B>) -> Response
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: HttpBody<Data = Bytes, Error: Send> + Unpin + Send,
 {
-    let since = Instant::now();
     let (parts, body) = request.into_parts();
-    let headers = &parts.headers;
+    let fields = http::fields(&parts.headers);
     let asked = Asked {
         peer,
-        headers,
+        fields: Fields::from(&*fields),
         query: parts.uri.query(),
     };
-    let mut response = match take(gateway, asked, body).await {
-        Ok(kept) if kept.dead_lettered.is_empty() => {
-            with_cookie(StatusCode::NO_CONTENT.into_response(), kept.cookie)
+    let taken = take(gateway, asked, &mut Framed(body)).await;
+    reply(gateway, taken).await.into_response()
+}
+
+/// Reads and checks the events of a request.
+pub(crate) async fn take(gateway: &Gateway, asked: Asked<'_>, body: &mut impl Body) -> Taken {
+    let since = Instant::now();
+    let readers = door::readers(gateway, asked);
+    let cors = cors::allow(&readers, asked.fields);
+    let events = match read(gateway, asked, body).await {
+        Ok((body, is_ndjson, sender, room)) => {
+            let events = events(gateway, &sender, &body, is_ndjson);
+            events.map(|events| Events {
+                _room: Some(room),
+                ..events
+            })
+        }
+        Err(problem) => {
+            gateway.metrics.received.inc();
+            gateway.metrics.refused(&problem, 1);
+            Err(problem)
+        }
+    };
+    Taken {
+        since,
+        events,
+        cors,
+    }
+}
+
+/// Answers a request once its events are durable.
+pub(crate) async fn reply(gateway: &Gateway, taken: Taken) -> Reply {
+    let mut reply = match keep(gateway, taken.events).await {
+        Ok(kept) if kept.unfit.is_empty() => {
+            with_cookie(Reply::new(StatusCode::NO_CONTENT), kept.cookie)
         }
         Ok(kept) => with_cookie(partly(&kept), kept.cookie),
-        Err(problem) => problem.into_response(),
+        Err(problem) => problem.reply(),
     };
-    let readers = door::readers(gateway, asked);
-    cors::allow(&readers, headers, response.headers_mut());
-    gateway
-        .metrics
-        .request_seconds
-        .observe(since.elapsed().as_secs_f64());
-    response
+    reply.fields.extend(taken.cors);
+    let seconds = taken.since.elapsed().as_secs_f64();
+    gateway.metrics.request_seconds.observe(seconds);
+    reply
 }
 
 pub(crate) async fn pixel(
@@ -82,9 +126,10 @@ pub(crate) async fn pixel(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let fields = http::fields(&headers);
     let asked = Asked {
         peer,
-        headers: &headers,
+        fields: Fields::from(&*fields),
         query: query.as_deref(),
     };
     let without = gateway
@@ -92,28 +137,25 @@ pub(crate) async fn pixel(
         .are_configured()
         .then_some(source::PARAMETER);
     let event = pixel::event(asked.query.unwrap_or_default(), without);
-    let kept = match door::enter(&gateway, asked) {
-        Ok(sender) => keep(&gateway, &sender, event.as_bytes(), false).await,
+    let events = match door::enter(&gateway, asked) {
+        Ok(sender) => events(&gateway, &sender, event.as_bytes(), false),
         Err(problem) => {
             gateway.metrics.received.inc();
             gateway.metrics.refused(&problem, 1);
             Err(problem)
         }
     };
-    let mut response = match kept {
+    let mut reply = match keep(&gateway, events).await {
         Ok(kept) => {
-            let image = ([(header::CONTENT_TYPE, "image/gif")], pixel::GIF);
-            with_cookie(image.into_response(), kept.cookie)
+            let image = Reply::new(StatusCode::OK).with_body("image/gif", pixel::GIF);
+            let no_store = HeaderValue::from_static("no-store");
+            with_cookie(image, kept.cookie).with(header::CACHE_CONTROL, no_store)
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => problem.reply(),
     };
-    let no_store = HeaderValue::from_static("no-store");
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, no_store);
     let readers = door::readers(&gateway, asked);
-    cors::allow(&readers, &headers, response.headers_mut());
-    response
+    reply.fields.extend(cors::allow(&readers, asked.fields));
+    reply.into_response()
 }
 
 pub(crate) async fn preflight(
@@ -122,68 +164,59 @@ pub(crate) async fn preflight(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
+    let fields = http::fields(&headers);
     let asked = Asked {
         peer,
-        headers: &headers,
+        fields: Fields::from(&*fields),
         query: query.as_deref(),
     };
     let readers = door::readers(&gateway, asked);
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    cors::allow(&readers, &headers, response.headers_mut());
-    if cors::is_allowed(&readers, &headers) {
-        cors::allow_preflight(response.headers_mut());
+    let mut reply = Reply::new(StatusCode::NO_CONTENT);
+    reply.fields.extend(cors::allow(&readers, asked.fields));
+    if cors::is_allowed(&readers, asked.fields) {
+        reply.fields.extend(cors::allow_preflight());
     }
-    response
+    reply.into_response()
 }
 
-fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
-    if let Some(cookie) = cookie {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+fn with_cookie(reply: Reply, cookie: Option<HeaderValue>) -> Reply {
+    match cookie {
+        Some(cookie) => reply.with(header::SET_COOKIE, cookie),
+        None => reply,
     }
-    response
 }
 
-fn partly(kept: &Kept) -> Response {
+fn partly(kept: &Kept) -> Reply {
     let letters: Vec<_> = kept
-        .dead_lettered
+        .unfit
         .iter()
         .map(|(index, code)| json!({ "index": index, "code": code.name() }))
         .collect();
     let body = json!({ "accepted": kept.accepted, "dead_lettered": letters });
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
-        .into_response()
+    Reply::new(StatusCode::OK).with_body("application/json", body.to_string())
 }
 
-async fn take<B>(gateway: &Gateway, asked: Asked<'_>, body: B) -> Result<Kept, Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let read = async {
-        let sender = door::enter(gateway, asked)?;
-        let is_ndjson = is_ndjson(asked.headers)?;
-        let mut room = room(gateway, asked.headers)?;
-        let body = body::read(&gateway.config, asked.headers, body, &mut room).await?;
-        Ok((body, is_ndjson, sender, room))
-    };
-    match read.await {
-        Ok((body, is_ndjson, sender, _room)) => keep(gateway, &sender, &body, is_ndjson).await,
-        Err(problem) => {
-            gateway.metrics.received.inc();
-            gateway.metrics.refused(&problem, 1);
-            Err(problem)
-        }
-    }
+/// A body, whether it is lines of JSON, who sent it, and its place in the budget.
+type Sent<'a> = (Held<'a>, bool, Sender<'a>, OwnedSemaphorePermit);
+
+async fn read<'a>(
+    gateway: &'a Gateway,
+    asked: Asked<'a>,
+    body: &'a mut impl Body,
+) -> Result<Sent<'a>, Problem> {
+    let sender = door::enter(gateway, asked)?;
+    let is_ndjson = is_ndjson(asked.fields)?;
+    let mut room = room(gateway, asked.fields)?;
+    let body = body::read(&gateway.config, asked.fields, body, &mut room).await?;
+    Ok((body, is_ndjson, sender, room))
 }
 
 /// Whether the body is lines of JSON, by its content type.
-fn is_ndjson(headers: &HeaderMap) -> Result<bool, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+fn is_ndjson(fields: Fields<'_>) -> Result<bool, Problem> {
+    let Some(value) = fields.get("content-type") else {
         return Ok(false);
     };
-    let value = value.to_str().unwrap_or_default();
+    let value = text(value).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
     let is_one_of = |types: &[&str]| types.iter().any(|one| essence.eq_ignore_ascii_case(one));
     match is_one_of(&["", "application/json", "text/plain"]) {
@@ -194,11 +227,11 @@ fn is_ndjson(headers: &HeaderMap) -> Result<bool, Problem> {
 }
 
 /// Takes a place in the budget of bytes under way, or refuses at once.
-fn room(gateway: &Gateway, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Problem> {
+fn room(gateway: &Gateway, fields: Fields<'_>) -> Result<OwnedSemaphorePermit, Problem> {
     let max = gateway.config.max_body_bytes;
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse().ok());
+    let announced = fields
+        .text("content-length")
+        .and_then(|value| value.parse().ok());
     let bytes = announced.unwrap_or(max).min(max);
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     gateway
@@ -208,12 +241,13 @@ fn room(gateway: &Gateway, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, 
         .map_err(|_| Problem::Overloaded)
 }
 
-async fn keep(
+/// Checks the events of a body, counts them, and makes their records.
+fn events(
     gateway: &Gateway,
     sender: &Sender<'_>,
     body: &[u8],
     is_ndjson: bool,
-) -> Result<Kept, Problem> {
+) -> Result<Events, Problem> {
     let (config, metrics) = (&gateway.config, &gateway.metrics);
     let sorted = sort(config, sender, body, is_ndjson).inspect_err(|problem| {
         metrics.received.inc();
@@ -225,43 +259,63 @@ async fn keep(
         dropped,
         is_private,
     } = sorted;
-    let (accepted, count) = (fit.len(), fit.len() + unfit.len() + dropped);
+    let count = fit.len() + unfit.len() + dropped;
     metrics.received.inc_by(count as u64);
     door::charge(gateway, sender, count);
+    let index_and_code = unfit.iter().map(|(index, code, _)| (*index, *code));
+    let index_and_code: Vec<_> = index_and_code.collect();
     if unfit.len() == count {
-        unfit
-            .iter()
-            .for_each(|(_, code, _)| metrics.rejected(*code));
-        let unfit = unfit.into_iter().map(|(index, code, _)| (index, code));
-        return Err(Problem::Unfit(unfit.collect()));
+        for (_, code) in &index_and_code {
+            metrics.rejected(*code);
+        }
+        return Err(Problem::Unfit(index_and_code));
     }
     let letters = unfit
         .iter()
         .map(|(_, code, event)| letter(event, *code, sender));
-    let letters: Vec<Record> = letters.collect();
-    let appended = async {
-        append(gateway, &gateway.raw, fit).await?;
-        append(gateway, &gateway.dead, letters).await
-    };
-    appended
-        .await
-        .inspect_err(|problem| metrics.refused(problem, count as u64))?;
-    metrics.accepted.inc_by(accepted as u64);
-    metrics.dropped.inc_by(dropped as u64);
-    unfit
-        .iter()
-        .for_each(|(_, code, _)| metrics.dead_lettered(*code));
-    Ok(Kept {
-        accepted,
-        dead_lettered: unfit
-            .into_iter()
-            .map(|(index, code, _)| (index, code))
-            .collect(),
+    Ok(Events {
+        fit,
+        letters: letters.collect(),
+        unfit: index_and_code,
+        dropped,
         cookie: visitor::answer(
             &sender.visitor,
             &config.visitor_id,
             is_private || dropped > 0,
         ),
+        _room: None,
+    })
+}
+
+/// What became of a request's events.
+struct Kept {
+    accepted: usize,
+    /// Index and reason of each dead letter.
+    unfit: Vec<(usize, Code)>,
+    cookie: Option<HeaderValue>,
+}
+
+/// Makes events durable, and counts what became of them.
+async fn keep(gateway: &Gateway, events: Result<Events, Problem>) -> Result<Kept, Problem> {
+    let (metrics, events) = (&gateway.metrics, events?);
+    let accepted = events.fit.len();
+    let count = accepted + events.unfit.len() + events.dropped;
+    let appended = async {
+        append(gateway, &gateway.raw, events.fit).await?;
+        append(gateway, &gateway.dead, events.letters).await
+    };
+    appended
+        .await
+        .inspect_err(|problem| metrics.refused(problem, count as u64))?;
+    metrics.accepted.inc_by(accepted as u64);
+    metrics.dropped.inc_by(events.dropped as u64);
+    for (_, code) in &events.unfit {
+        metrics.dead_lettered(*code);
+    }
+    Ok(Kept {
+        accepted,
+        unfit: events.unfit,
+        cookie: events.cookie,
     })
 }
 
@@ -340,12 +394,7 @@ async fn append(gateway: &Gateway, lane: &Lane, records: Vec<Record>) -> Result<
         gateway.not_ready(&refusal);
         return Err(Problem::SpoolFull);
     }
-    let appending = lane.append(records);
-    let Ok(appended) = tokio::time::timeout(gateway.config.append_timeout, appending).await else {
-        gateway.not_ready("the stream does not answer in time");
-        return Err(Problem::NotDurable);
-    };
-    match appended {
+    match lane.append(records).await {
         Ok(()) => {
             gateway.ready();
             Ok(())

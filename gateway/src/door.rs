@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use runtime::http::Fields;
 
 use crate::problem::Problem;
 use crate::sender::Sender;
@@ -15,17 +15,17 @@ use crate::{Gateway, cors};
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) peer: SocketAddr,
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) fields: Fields<'a>,
     pub(crate) query: Option<&'a str>,
 }
 
 /// Lets a request in, or says why not. The order is that of what a client can do about it.
 pub(crate) fn enter<'a>(gateway: &'a Gateway, asked: Asked<'a>) -> Result<Sender<'a>, Problem> {
-    let source = gateway.sources.find(asked.headers, asked.query)?;
-    if !cors::is_allowed(origins(gateway, source), asked.headers) {
+    let source = gateway.sources.find(asked.fields, asked.query)?;
+    if !cors::is_allowed(origins(gateway, source), asked.fields) {
         return Err(Problem::OriginRefused);
     }
-    let sender = Sender::new(gateway, asked.headers, asked.peer, source);
+    let sender = Sender::new(gateway, asked.fields, asked.peer, source);
     let wait = |wait: Duration| Problem::RateLimited(wait.as_secs() + 1);
     if let Some(clients) = &gateway.clients {
         clients.take(sender.address).map_err(wait)?;
@@ -57,7 +57,7 @@ pub(crate) fn origins<'a>(gateway: &'a Gateway, source: Option<&'a Known>) -> &'
 /// Origins of pages that may read the answer to a request whether it was let in or not. A preflight
 /// carries no key in its headers: then it is any origin that some source lets in.
 pub(crate) fn readers<'a>(gateway: &'a Gateway, asked: Asked<'_>) -> Cow<'a, [String]> {
-    match gateway.sources.find(asked.headers, asked.query) {
+    match gateway.sources.find(asked.fields, asked.query) {
         Ok(source) => Cow::Borrowed(origins(gateway, source)),
         Err(_) => {
             let own = gateway.config.allowed_origins.iter();

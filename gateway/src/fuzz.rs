@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
+use runtime::http::{self, Fields};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
@@ -133,11 +134,13 @@ fn forwarding_headers() {
                 headers.append("cookie", value);
             }
         }
+        let fields = http::fields(&headers);
+        let fields = Fields::from(&*fields);
         for header in [ForwardedHeader::Forwarded, ForwardedHeader::XForwardedFor] {
-            address::client(&headers, proxy, &trusted, header);
-            let of_stranger = address::client(&headers, stranger, &trusted, header);
+            address::client(fields, proxy, &trusted, header);
+            let of_stranger = address::client(fields, stranger, &trusted, header);
             assert_eq!(of_stranger, stranger.ip(), "a stranger is not believed");
         }
-        visitor::in_cookie(&headers);
+        visitor::in_cookie(fields);
     });
 }

@@ -51,13 +51,16 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use runtime::http::Incoming;
+use runtime::http::{Fields, Incoming, Reply};
 use runtime::{Component, Runtime, Shutdown, http};
 use stream::Stream;
+use tokio::io::AsyncRead;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use collect::Taken;
 pub use config::Config;
+use door::Asked;
 use metrics::Metrics;
 use problem::Problem;
 use rate::Clients;
@@ -98,8 +101,11 @@ impl Gateway {
     ) -> Self {
         let health = runtime.health.component("gateway");
         health.ready();
-        let lane =
-            |topic: &String, kind| Lane::new(topic.clone(), kind, stream.clone(), spool.cloned());
+        let timeout = config.append_timeout;
+        let lane = |topic: &String, kind| {
+            let (topic, stream, spool) = (topic.clone(), stream.clone(), spool.cloned());
+            Lane::new(topic, kind, stream, spool, timeout)
+        };
         Self {
             budget: Arc::new(Semaphore::new(config.max_in_flight_bytes)),
             raw: lane(&config.raw_topic, Kind::Raw),
@@ -168,7 +174,16 @@ pub async fn run(
             router: routes(gateway.clone()),
         };
         let certificate = certificate.clone();
-        http::serve_with(listener, certificate, front, limits, shutdown.clone()).await;
+        let posts = Some(front.clone());
+        http::serve_with(
+            listener,
+            certificate,
+            front,
+            posts,
+            limits,
+            shutdown.clone(),
+        )
+        .await;
         done.start();
     };
     let keeping = async {
@@ -249,6 +264,32 @@ impl http::Answer for Front {
     }
 }
 
+impl http::Posts for Front {
+    type Taken = Taken;
+
+    fn path(&self) -> &str {
+        &self.gateway.config.path
+    }
+
+    async fn take<S: AsyncRead + Unpin + Send>(
+        &self,
+        head: http::Head<'_>,
+        body: &mut http::PlainBody<'_, S>,
+        peer: SocketAddr,
+    ) -> Taken {
+        let asked = Asked {
+            peer,
+            fields: head.fields,
+            query: head.query,
+        };
+        collect::take(&self.gateway, asked, body).await
+    }
+
+    async fn reply(&self, taken: Taken) -> Reply {
+        collect::reply(&self.gateway, taken).await
+    }
+}
+
 /// The routes of the public listener, without a spool and without daily visitor ids.
 pub fn router(config: Config, stream: Arc<dyn Stream>, runtime: Runtime) -> Router {
     let gateway = Gateway::new(config, &stream, None, runtime, Arc::default());
@@ -287,15 +328,15 @@ async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    let mut response = Problem::MethodNotAllowed.into_response();
-    cors::allow(
-        &gateway.config.allowed_origins,
-        &headers,
-        response.headers_mut(),
-    );
     let allowed = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
-    response.headers_mut().insert(header::ALLOW, allowed);
-    response
+    let mut reply = Problem::MethodNotAllowed
+        .reply()
+        .with(header::ALLOW, allowed);
+    let fields = http::fields(&headers);
+    let origins = &gateway.config.allowed_origins;
+    let cors = cors::allow(origins, Fields::from(&*fields));
+    reply.fields.extend(cors);
+    reply.into_response()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use event::Code;
+use runtime::http::Reply;
 use serde_json::json;
 
 /// Why a request is refused.
@@ -112,10 +113,9 @@ impl Problem {
             _ => None,
         }
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    /// The answer that tells it.
+    pub(crate) fn reply(&self) -> Reply {
         let (status, code, detail) = self.row();
         let status = StatusCode::from_u16(status).expect("the table holds valid statuses");
         let mut body = json!({
@@ -131,20 +131,24 @@ impl IntoResponse for Problem {
                 .map(|(index, code)| json!({ "index": index, "code": code.name() }))
                 .collect();
         }
-        let mut response = (status, body.to_string()).into_response();
-        let headers = response.headers_mut();
-        let problem = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, problem);
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let nosniff = HeaderValue::from_static("nosniff");
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-        if self == Self::UnknownKey {
-            let challenge = HeaderValue::from_static("Bearer realm=\"weir\"");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        let fixed = HeaderValue::from_static;
+        let mut reply = Reply::new(status)
+            .with_body("application/problem+json", body.to_string())
+            .with(header::CACHE_CONTROL, fixed("no-store"))
+            .with(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+        if *self == Self::UnknownKey {
+            let challenge = fixed("Bearer realm=\"weir\"");
+            reply = reply.with(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Some(seconds) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        match self.retry_after() {
+            Some(seconds) => reply.with(header::RETRY_AFTER, HeaderValue::from(seconds)),
+            None => reply,
         }
-        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.reply().into_response()
     }
 }

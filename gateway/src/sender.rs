@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName, header};
 use jiff::Timestamp;
+use runtime::http::Fields;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -44,17 +44,17 @@ pub(crate) enum Visitor {
 impl<'a> Sender<'a> {
     pub(crate) fn new(
         gateway: &'a Gateway,
-        headers: &'a HeaderMap,
+        fields: Fields<'a>,
         peer: SocketAddr,
         source: Option<&'a Known>,
     ) -> Self {
         let config = &gateway.config;
-        let text = |name: &HeaderName| {
-            let value = headers.get(name)?.to_str().ok()?;
+        let text = |name: &str| {
+            let value = fields.text(name)?;
             // A header's text is ASCII.
             Some(&value[..value.len().min(MAX_HEADER_CHARS)])
         };
-        let language = text(&header::ACCEPT_LANGUAGE).and_then(|list| {
+        let language = text("accept-language").and_then(|list| {
             let first = list.split([',', ';']).next()?.trim();
             (!first.is_empty() && first != "*").then_some(first)
         });
@@ -62,9 +62,9 @@ impl<'a> Sender<'a> {
         let visitor = match &config.visitor_id {
             VisitorId::Off => Visitor::Unknown,
             VisitorId::DailyHash => Visitor::Hashed(gateway.salts.load_full()),
-            VisitorId::Cookie { .. } => match visitor::in_cookie(headers) {
+            VisitorId::Cookie { .. } => match visitor::in_cookie(fields) {
                 Some(id) => Visitor::Cookie { id, is_kept: true },
-                None if visitor::may_keep_cookie(headers, door::origins(gateway, source)) => {
+                None if visitor::may_keep_cookie(fields, door::origins(gateway, source)) => {
                     let id = Uuid::new_v4();
                     Visitor::Cookie { id, is_kept: false }
                 }
@@ -73,18 +73,18 @@ impl<'a> Sender<'a> {
         };
         Self {
             source,
-            address: address::client(headers, peer, trusted, header),
+            address: address::client(fields, peer, trusted, header),
             received_at: Timestamp::now(),
-            user_agent: text(&header::USER_AGENT).filter(|agent| !agent.is_empty()),
+            user_agent: text("user-agent").filter(|agent| !agent.is_empty()),
             language,
-            hints: hints(headers),
-            gpc: headers.get("sec-gpc").is_some_and(|value| value == "1"),
+            hints: hints(fields),
+            gpc: fields.get("sec-gpc").is_some_and(|value| value == b"1"),
             visitor,
         }
     }
 }
 
-fn hints(headers: &HeaderMap) -> Option<Value> {
+fn hints(fields: Fields<'_>) -> Option<Value> {
     let names = [
         ("brands", "sec-ch-ua"),
         ("mobile", "sec-ch-ua-mobile"),
@@ -93,8 +93,8 @@ fn hints(headers: &HeaderMap) -> Option<Value> {
         ("model", "sec-ch-ua-model"),
     ];
     let mut hints = json!({});
-    for (member, header) in names {
-        if let Some(value) = headers.get(header).and_then(|value| value.to_str().ok()) {
+    for (member, name) in names {
+        if let Some(value) = fields.text(name) {
             let value: String = value.chars().take(MAX_HEADER_CHARS).collect();
             hints[member] = match value.as_str() {
                 "?1" => true.into(),

@@ -6,8 +6,8 @@
 //! page: there it tells sources apart, and the list of origins and the rate protect it. The `site`
 //! that the snippet sends is no key.
 
-use axum::http::{HeaderMap, HeaderValue, header};
 use percent_encoding::percent_decode_str;
+use runtime::http::Fields;
 use sha2::{Digest as _, Sha256};
 
 use crate::problem::Problem;
@@ -74,13 +74,13 @@ impl Sources {
     /// The source whose key a request carries; `None` where none is configured.
     pub(crate) fn find(
         &self,
-        headers: &HeaderMap,
+        fields: Fields<'_>,
         query: Option<&str>,
     ) -> Result<Option<&Known>, Problem> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let key = key(headers, query).ok_or(Problem::UnknownKey)?;
+        let key = key(fields, query).ok_or(Problem::UnknownKey)?;
         let digest: [u8; 32] = Sha256::digest(key).into();
         let mut found = None;
         // Every key is looked at, and each whole: the time tells nothing of them.
@@ -106,14 +106,14 @@ impl Sources {
 /// The name of the query's parameter.
 pub(crate) const PARAMETER: &str = "key";
 
-fn key(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+fn key(fields: Fields<'_>, query: Option<&str>) -> Option<Vec<u8>> {
+    let bearer = fields.text("authorization").and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
         scheme
             .eq_ignore_ascii_case("bearer")
             .then(|| key.trim().as_bytes())
     });
-    let own = || headers.get("x-weir-key").map(HeaderValue::as_bytes);
+    let own = || fields.get("x-weir-key");
     if let Some(key) = bearer.or_else(own) {
         return Some(key.to_vec());
     }
@@ -124,6 +124,8 @@ fn key(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use runtime::http::Field;
+
     use super::*;
 
     fn sources() -> Sources {
@@ -138,13 +140,12 @@ mod tests {
     }
 
     fn check(name: &str, value: &str, query: Option<&str>, expected: Option<&str>) {
-        let mut headers = HeaderMap::new();
-        let name: header::HeaderName = name.parse().expect("a name");
-        headers.insert(name, value.parse().expect("a value"));
+        let value = value.as_bytes();
         let sources = sources();
-        let found = sources.find(&headers, query);
+        let fields = [Field { name, value }];
+        let found = sources.find(Fields::from(&fields[..]), query);
         let found = found.ok().flatten().map(|known| known.source.name.as_str());
-        assert_eq!(found, expected, "{value} {query:?}");
+        assert_eq!(found, expected, "{fields:?} {query:?}");
     }
 
     #[test]

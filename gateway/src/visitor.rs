@@ -6,7 +6,8 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderValue;
+use runtime::http::{Fields, text};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -96,10 +97,10 @@ fn domain_of(page_url: &str) -> String {
 }
 
 /// The visitor's id in the cookie of a request.
-pub(crate) fn in_cookie(headers: &HeaderMap) -> Option<Uuid> {
-    let lines = headers.get_all(header::COOKIE).iter();
+pub(crate) fn in_cookie(fields: Fields<'_>) -> Option<Uuid> {
+    let lines = fields.all("cookie");
     let mut cookies = lines
-        .filter_map(|line| line.to_str().ok())
+        .filter_map(text)
         .flat_map(|line| line.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='));
     let (_, value) = cookies.find(|(name, _)| *name == COOKIE)?;
@@ -136,14 +137,12 @@ pub(crate) fn answer(
 
 /// Whether a request comes from a page that may be given a cookie: one of a listed origin, or one
 /// of the gateway's own site where the browser names no origin.
-pub(crate) fn may_keep_cookie(headers: &HeaderMap, allowed_origins: &[String]) -> bool {
-    match headers.get(header::ORIGIN) {
-        Some(origin) => allowed_origins
-            .iter()
-            .any(|one| one.as_bytes() == origin.as_bytes()),
-        None => headers
+pub(crate) fn may_keep_cookie(fields: Fields<'_>, allowed_origins: &[String]) -> bool {
+    match fields.get("origin") {
+        Some(origin) => allowed_origins.iter().any(|one| one.as_bytes() == origin),
+        None => fields
             .get("sec-fetch-site")
-            .is_none_or(|site| site == "same-origin" || site == "same-site"),
+            .is_none_or(|site| site == b"same-origin" || site == b"same-site"),
     }
 }
 
@@ -156,6 +155,8 @@ pub(crate) fn address(claimed: Option<&str>, connection: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use runtime::http::Field;
+
     use super::*;
 
     fn hash(salt: u8, site: &str, page_url: &str, address: &str, agent: &str) -> String {
@@ -204,9 +205,8 @@ mod tests {
     #[test]
     fn only_an_id_that_the_gateway_may_have_given_is_taken_from_a_cookie() {
         let find = |line: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::COOKIE, line.parse().expect("a value"));
-            in_cookie(&headers)
+            let (name, value) = ("cookie", line.as_bytes());
+            in_cookie(Fields::from(&[Field { name, value }][..]))
         };
         let id = Uuid::new_v4();
         assert_eq!(find(&format!("a=b; weir_visitor={id}; c=d")), Some(id));

@@ -3,11 +3,15 @@
 //! `axum::serve` has no deadline for headers, and a builder that also speaks HTTP/2 waits for ever
 //! for a silent client to say which it speaks. This loop speaks HTTP/1 only: a client that sends
 //! nothing or half a header, idles between requests, or does not read its answers is closed at a
-//! deadline (`deadlines`). TLS is spoken where there is a certificate (`tls`); HTTP/2 is the business
-//! of a proxy, which may say whom it connects for (`proxy`).
+//! deadline (`deadlines`). The plainest requests are answered without hyper (`plain`). TLS is spoken
+//! where there is a certificate (`tls`); HTTP/2 is the business of a proxy, which may say whom it
+//! connects for (`proxy`).
 
 mod deadlines;
+mod fields;
+mod plain;
 mod proxy;
+mod reply;
 mod tls;
 
 use std::convert::Infallible;
@@ -36,6 +40,9 @@ use tower::ServiceExt as _;
 
 use crate::Shutdown;
 use deadlines::{Steps, Timed};
+pub use fields::{Field, Fields, fields, text};
+pub use plain::{Body as PlainBody, Head, Held};
+pub use reply::Reply;
 pub use tls::Certificate;
 
 /// How long a connection is kept for one more request once shutdown starts. That one is answered, and
@@ -93,6 +100,26 @@ pub trait Answer: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Response> + Send;
 }
 
+/// What takes plain requests, POSTs to one path, past hyper. Others of that path come to [`Answer`].
+pub trait Posts: Clone + Send + Sync + 'static {
+    /// A request that was taken, and needs no more what it was read from.
+    type Taken: Send;
+
+    /// The path.
+    fn path(&self) -> &str;
+
+    /// Takes a request, which came from `peer`.
+    fn take<S: AsyncRead + Unpin + Send>(
+        &self,
+        head: Head<'_>,
+        body: &mut PlainBody<'_, S>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Self::Taken> + Send;
+
+    /// The answer to it.
+    fn reply(&self, taken: Self::Taken) -> impl Future<Output = Reply> + Send;
+}
+
 /// Handlers find the peer's address in the extension [`ConnectInfo<SocketAddr>`].
 impl Answer for Router {
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
@@ -114,14 +141,16 @@ pub async fn serve(
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    serve_with(listener, None, answers, limits, shutdown).await;
+    let posts = None::<plain::Nobody>;
+    serve_with(listener, None, answers, posts, limits, shutdown).await;
 }
 
-/// Serves as [`serve`] does, over TLS where there is a certificate.
+/// Serves as [`serve`] does, over TLS where there is a certificate, and plain requests apart.
 pub async fn serve_with(
     listener: TcpListener,
     certificate: Option<Arc<Certificate>>,
     answers: impl Answer,
+    posts: Option<impl Posts>,
     limits: Limits,
     shutdown: Shutdown,
 ) {
@@ -153,20 +182,21 @@ pub async fn serve_with(
         let acceptor = certificate
             .as_ref()
             .map(|certificate| certificate.acceptor());
-        let (answers, limits, shutdown) = (answers.clone(), limits.clone(), shutdown.clone());
+        let (answers, posts) = (answers.clone(), posts.clone());
+        let (limits, shutdown) = (limits.clone(), shutdown.clone());
         connections.spawn(async move {
             let named = proxy::client(&mut stream, peer, &limits.proxies, limits.header_timeout);
             let Ok(peer) = named.await else {
                 return;
             };
             match acceptor {
-                None => connection(stream, peer, answers, limits, shutdown).await,
+                None => connection(stream, peer, answers, posts, limits, shutdown).await,
                 Some(acceptor) => {
                     // A failure here is the client's, as below.
                     let handshake = acceptor.accept(stream);
                     let shaken = tokio::time::timeout(limits.header_timeout, handshake).await;
                     if let Ok(Ok(stream)) = shaken {
-                        connection(stream, peer, answers, limits, shutdown).await;
+                        connection(stream, peer, answers, posts, limits, shutdown).await;
                     }
                 }
             }
@@ -190,11 +220,17 @@ async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     answers: impl Answer,
+    posts: Option<impl Posts>,
     limits: Limits,
     shutdown: Shutdown,
 ) {
     let steps = Steps::default();
-    let stream = Timed::new(stream, &limits, steps.clone());
+    let mut stream = Timed::new(stream, &limits, steps.clone());
+    if let Some(posts) = posts {
+        let unread = plain::connection(&mut stream, peer, &posts, &limits, &shutdown).await;
+        let Some(unread) = unread else { return };
+        stream.unread(unread);
+    }
     // Beside the token, which takes a lock to be asked: this is asked at each request.
     let is_last = AtomicBool::new(false);
     let service = service_fn(async |request| {

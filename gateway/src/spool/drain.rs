@@ -52,6 +52,8 @@ pub(crate) async fn keep(
     let dead_topic = &lanes[1].topic;
     let work = async {
         tokio::join!(
+            lanes[0].watch(spool),
+            lanes[1].watch(spool),
             lanes[0].write(spool),
             lanes[1].write(spool),
             run(lanes[0], spool, dead_topic, done),
@@ -140,7 +142,7 @@ async fn lap<'a>(
             // What was being written when the lane closed is there now.
             drain.read().await?;
             if !drain.has_records() {
-                return lane.release(spool).await.map_err(|error| error.to_string());
+                return lane.release().await.map_err(|error| error.to_string());
             }
         } else {
             // Either notice or patience ends the wait.

@@ -8,16 +8,17 @@
 //! way back, once the stream acknowledges in time again, the lane is closed for the last records of
 //! the spool: what comes waits for them and then goes straight, again in order.
 
-use std::collections::BTreeMap;
-use std::pin::pin;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stream::{AppendError, Record, Stream};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::{sleep, timeout};
 
 use super::{Kind, Spool};
 
@@ -25,16 +26,21 @@ use super::{Kind, Spool};
 /// finds its brokers first, asking again every half second.
 const FIRST: Duration = Duration::from_secs(2);
 
+/// Looks at the age of the oldest append in the time that it may take.
+const LOOKS: u32 = 8;
+
 /// A way to one topic.
 pub(crate) struct Lane {
     pub(super) topic: String,
     pub(super) kind: Kind,
     pub(super) stream: Arc<dyn Stream>,
     pub(super) spool: Option<Arc<Spool>>,
+    /// How long an append may take on a way that it cannot leave.
+    timeout: Duration,
     state: Mutex<State>,
     /// Whether the stream has acknowledged anything on the direct way.
     has_acknowledged: AtomicBool,
-    /// An append takes too long on its direct way.
+    /// Some append takes too long on its direct way.
     overdue: Notify,
     /// Something may be there to be written to the spool.
     gathered: Notify,
@@ -53,13 +59,58 @@ enum Way {
 struct State {
     way: Way,
     next_number: u64,
-    /// Appends on their direct way.
-    in_flight: usize,
+    in_flight: InFlight,
     /// Whether records are being written to the spool.
     is_writing: bool,
     waiting: BTreeMap<u64, Waiting>,
     /// Why the stream is not used.
     reason: String,
+}
+
+/// Appends on their direct way, by when they began: those between two looks are counted together, for a
+/// timer of its own costs an append as much as its way to librdkafka.
+struct InFlight {
+    count: usize,
+    /// From when on, and how many; the oldest first, and those that begin now last.
+    begun: VecDeque<(Instant, usize)>,
+    /// The number of the first of `begun`, of all there ever were.
+    first: u64,
+}
+
+impl InFlight {
+    fn new() -> Self {
+        Self {
+            count: 0,
+            begun: [(Instant::now(), 0)].into(),
+            first: 0,
+        }
+    }
+
+    /// Counts an append; returns when it began, for [`InFlight::end`].
+    fn begin(&mut self) -> u64 {
+        self.count += 1;
+        let last = self.begun.len() - 1;
+        self.begun[last].1 += 1;
+        self.first + last as u64
+    }
+
+    fn end(&mut self, begun: u64) {
+        self.count -= 1;
+        self.begun[(begun - self.first) as usize].1 -= 1;
+    }
+
+    /// How old the oldest is at least.
+    fn look(&mut self) -> Duration {
+        let now = Instant::now();
+        self.begun.push_back((now, 0));
+        while self.begun.len() > 1 && self.begun[0].1 == 0 {
+            self.begun.pop_front();
+            self.first += 1;
+        }
+        // It began before those did that are counted apart from it.
+        let next = self.begun.get(1);
+        next.map_or(Duration::ZERO, |(since, _)| now - *since)
+    }
 }
 
 struct Waiting {
@@ -70,12 +121,14 @@ struct Waiting {
 type Answer = oneshot::Receiver<Result<(), AppendError>>;
 
 impl Lane {
-    /// A lane to `topic`; through the spool first where something lies in it.
+    /// A lane to `topic`; through the spool first where something lies in it. An append fails after
+    /// `timeout` where nothing else ends it.
     pub(crate) fn new(
         topic: String,
         kind: Kind,
         stream: Arc<dyn Stream>,
         spool: Option<Arc<Spool>>,
+        timeout: Duration,
     ) -> Self {
         let has_waiting = spool.as_ref().is_some_and(|spool| spool.is_waiting(kind));
         let state = State {
@@ -84,7 +137,7 @@ impl Lane {
                 false => Way::Direct,
             },
             next_number: 0,
-            in_flight: 0,
+            in_flight: InFlight::new(),
             is_writing: false,
             waiting: BTreeMap::new(),
             reason: "what was left at the last stop is sent first".into(),
@@ -94,6 +147,7 @@ impl Lane {
             kind,
             stream,
             spool,
+            timeout,
             state: Mutex::new(state),
             has_acknowledged: AtomicBool::new(false),
             overdue: Notify::new(),
@@ -104,18 +158,19 @@ impl Lane {
 
     /// Makes records durable, on the stream or in the spool.
     pub(crate) async fn append(&self, records: Vec<Record>) -> Result<(), AppendError> {
-        let Some(spool) = &self.spool else {
-            return self.stream.append(&self.topic, records).await;
-        };
+        if self.spool.is_none() {
+            let appending = self.stream.append(&self.topic, records);
+            return self.within(appending).await;
+        }
         let (journey, records, overdue) = match self.enter(records) {
             Entered::Direct(journey, records, overdue) => (journey, records, overdue),
-            Entered::Waiting(answer) => return wait(answer).await,
+            Entered::Waiting(answer) => return self.within(wait(answer)).await,
         };
         let kept = records.clone();
         let appending = self.stream.append(&self.topic, records);
-        match self.in_time(spool, appending, overdue).await {
+        match self.in_time(appending, overdue).await {
             Err(AppendError::Unavailable(reason) | AppendError::Full(reason)) => {
-                wait(journey.turn(kept, reason)).await
+                self.within(wait(journey.turn(kept, reason))).await
             }
             settled => settled,
         }
@@ -140,8 +195,12 @@ impl Lane {
         let number = state.next_number;
         state.next_number += 1;
         if state.way == Way::Direct {
-            state.in_flight += 1;
-            let journey = Journey { lane: self, number };
+            let begun = state.in_flight.begin();
+            let journey = Journey {
+                lane: self,
+                number,
+                begun,
+            };
             return Entered::Direct(journey, records, self.overdue.notified());
         }
         let answer = state.gather(number, records);
@@ -154,37 +213,75 @@ impl Lane {
     /// The outcome of an append on its direct way; a failure once it or another has taken too long.
     async fn in_time(
         &self,
-        spool: &Spool,
         appending: impl Future<Output = Result<(), AppendError>>,
         overdue: Notified<'_>,
     ) -> Result<(), AppendError> {
-        let after = match self.has_acknowledged.load(Ordering::Relaxed) {
-            true => spool.options.after,
-            false => spool.options.after.max(FIRST),
-        };
-        let reason = || format!("no acknowledgement within {after:?}");
-        let is_overdue = async {
-            let mut overdue = pin!(overdue);
-            if tokio::time::timeout(after, overdue.as_mut()).await.is_ok() {
-                return;
+        let mut appending = pin!(appending);
+        let appended = match self.until_overdue(appending.as_mut(), overdue).await {
+            Some(appended) => appended,
+            None => {
+                // The spool takes nothing; the stream, slow as it is, may still.
+                let patient = async {
+                    loop {
+                        let overdue = self.overdue.notified();
+                        let appended = self.until_overdue(appending.as_mut(), overdue).await;
+                        if let Some(appended) = appended {
+                            return appended;
+                        }
+                    }
+                };
+                self.within(patient).await
             }
-            if spool.refusal().is_some() {
-                // The stream, slow as it is, may still take what the spool does not.
-                return overdue.await;
-            }
-            // In this order: what enters between the two is not overdue.
-            self.state().turn(&reason());
-            self.overdue.notify_waiters();
         };
+        if appended.is_ok() && !self.has_acknowledged.load(Ordering::Relaxed) {
+            self.has_acknowledged.store(true, Ordering::Relaxed);
+        }
+        appended
+    }
+
+    /// The outcome of an append, or its failure where the lane was turned; `None` where some took too long
+    /// and the lane was not.
+    async fn until_overdue(
+        &self,
+        appending: Pin<&mut impl Future<Output = Result<(), AppendError>>>,
+        overdue: Notified<'_>,
+    ) -> Option<Result<(), AppendError>> {
         tokio::select! {
             biased;
-            appended = appending => {
-                if appended.is_ok() && !self.has_acknowledged.load(Ordering::Relaxed) {
-                    self.has_acknowledged.store(true, Ordering::Relaxed);
-                }
-                appended
+            appended = appending => Some(appended),
+            () = overdue => {
+                let reason = self.detour()?;
+                Some(Err(AppendError::Unavailable(reason)))
             }
-            () = is_overdue => Err(AppendError::Unavailable(reason())),
+        }
+    }
+
+    async fn within(
+        &self,
+        appending: impl Future<Output = Result<(), AppendError>>,
+    ) -> Result<(), AppendError> {
+        let appended = timeout(self.timeout, appending).await;
+        let reason = || format!("no answer within {:?}", self.timeout);
+        appended.unwrap_or_else(|_| Err(AppendError::Unavailable(reason())))
+    }
+
+    /// Turns the lane to the spool once an append takes too long on its direct way.
+    pub(super) async fn watch(&self, spool: &Spool) {
+        loop {
+            sleep(spool.options.after / LOOKS).await;
+            let after = match self.has_acknowledged.load(Ordering::Relaxed) {
+                true => spool.options.after,
+                false => spool.options.after.max(FIRST),
+            };
+            if self.state().in_flight.look() < after {
+                continue;
+            }
+            // In this order: what enters between the two is not overdue.
+            if spool.refusal().is_none() {
+                self.state()
+                    .turn(&format!("no acknowledgement within {after:?}"));
+            }
+            self.overdue.notify_waiters();
         }
     }
 
@@ -232,7 +329,7 @@ impl Lane {
     pub(super) fn close(&self, is_prompt: bool) -> bool {
         let mut state = self.state();
         let is_idle = state.waiting.is_empty() && !state.is_writing;
-        let may_close = state.in_flight == 0 && (is_prompt || is_idle);
+        let may_close = state.in_flight.count == 0 && (is_prompt || is_idle);
         let may_close = state.way == Way::Closed || may_close;
         if may_close {
             state.way = Way::Closed;
@@ -263,8 +360,8 @@ impl Lane {
     }
 
     /// Turns back to the direct way, what waits first.
-    pub(super) async fn release(&self, spool: &Spool) -> Result<(), AppendError> {
-        let (waiting, first, appending, overdue) = {
+    pub(super) async fn release(&self) -> Result<(), AppendError> {
+        let (waiting, begun, first, appending, overdue) = {
             let mut state = self.state();
             state.way = Way::Direct;
             if state.waiting.is_empty() {
@@ -276,15 +373,15 @@ impl Lane {
             // The first poll hands the records over, before any append that comes behind.
             let mut context = Context::from_waker(Waker::noop());
             let first = appending.as_mut().poll(&mut context);
-            state.in_flight += 1;
-            (waiting, first, appending, self.overdue.notified())
+            let begun = state.in_flight.begin();
+            (waiting, begun, first, appending, self.overdue.notified())
         };
         let appended = match first {
             Poll::Ready(appended) => appended,
-            Poll::Pending => self.in_time(spool, appending, overdue).await,
+            Poll::Pending => self.in_time(appending, overdue).await,
         };
         let mut state = self.state();
-        state.in_flight -= 1;
+        state.in_flight.end(begun);
         match appended {
             Ok(()) | Err(AppendError::Closed | AppendError::Rejected { .. }) => {
                 for one in waiting.into_values() {
@@ -314,7 +411,7 @@ impl Lane {
 
 impl State {
     fn can_write(&self) -> bool {
-        let may_write = self.way == Way::Spool && self.in_flight == 0 && !self.is_writing;
+        let may_write = self.way == Way::Spool && self.in_flight.count == 0 && !self.is_writing;
         may_write && !self.waiting.is_empty()
     }
 
@@ -345,6 +442,7 @@ enum Entered<'a> {
 struct Journey<'a> {
     lane: &'a Lane,
     number: u64,
+    begun: u64,
 }
 
 impl Journey<'_> {
@@ -359,8 +457,8 @@ impl Journey<'_> {
 impl Drop for Journey<'_> {
     fn drop(&mut self) {
         let mut state = self.lane.state();
-        state.in_flight -= 1;
-        if state.way != Way::Direct && state.in_flight == 0 {
+        state.in_flight.end(self.begun);
+        if state.way != Way::Direct && state.in_flight.count == 0 {
             self.lane.gathered.notify_one();
             self.lane.turned.notify_one();
         }

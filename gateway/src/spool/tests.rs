@@ -196,7 +196,9 @@ impl Bench {
         let spool = Arc::new(self.open().await);
         let lane = |topic: &str, kind| {
             let stream: Arc<dyn Stream> = self.stream.clone();
-            Arc::new(Lane::new(topic.into(), kind, stream, Some(spool.clone())))
+            let spool = Some(spool.clone());
+            let timeout = Duration::from_secs(10);
+            Arc::new(Lane::new(topic.into(), kind, stream, spool, timeout))
         };
         let (raw, dead) = (lane(TOPIC, Kind::Raw), lane(DEAD, Kind::Dead));
         let done = Shutdown::default();

@@ -32,6 +32,8 @@ impl Steps {
 /// What the connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
+    /// Work of ours; nothing is timed.
+    Work,
     /// The rest of a request's head.
     Head,
     /// The next request.
@@ -43,6 +45,8 @@ enum Waiting {
 /// A stream that fails with [`io::ErrorKind::TimedOut`] when the other side is too slow.
 pub(super) struct Timed<S> {
     stream: S,
+    /// Read already; comes before what the stream has.
+    unread: Vec<u8>,
     steps: Steps,
     /// The count of `steps` at the last read.
     seen: usize,
@@ -56,6 +60,8 @@ pub(super) struct Timed<S> {
     /// One timer for both, set anew only when it fires or is too late: a busy connection does not
     /// touch it at every request.
     timer: Pin<Box<Sleep>>,
+    /// When the timer wakes the task, where it will.
+    wakes_at: Option<Instant>,
 }
 
 impl<S> Timed<S> {
@@ -64,6 +70,7 @@ impl<S> Timed<S> {
         let read_by = Instant::now() + limits.header_timeout;
         Self {
             stream,
+            unread: Vec::new(),
             steps,
             seen: 0,
             header_timeout: limits.header_timeout,
@@ -73,21 +80,49 @@ impl<S> Timed<S> {
             read_by,
             written_by: None,
             timer: Box::pin(sleep_until(read_by)),
+            wakes_at: None,
         }
     }
 
-    /// Ready once `deadline` is over.
+    /// Gives back what was read, to be read again.
+    pub(super) fn unread(&mut self, bytes: Vec<u8>) {
+        self.unread = bytes;
+    }
+
+    /// Notes, as [`Steps::step`] does from elsewhere, that an answer begins.
+    pub(super) fn answering(&mut self) {
+        self.waiting = Waiting::Work;
+    }
+
+    /// Notes that it ended.
+    pub(super) fn answered(&mut self) {
+        self.waiting = Waiting::Answer;
+    }
+
+    /// Ready once `deadline` is over. The task that asks is always the connection's: a timer that will
+    /// wake it is not asked again.
     fn poll_deadline(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        if self.wakes_at.is_some_and(|at| now < at && at <= deadline) {
+            return Poll::Pending;
+        }
+        self.wakes_at = None;
         if self.timer.deadline() > deadline {
             self.timer.as_mut().reset(deadline);
         }
         loop {
-            ready!(self.timer.as_mut().poll(cx));
+            ready!(self.poll_timer(cx));
             if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
             self.timer.as_mut().reset(deadline);
         }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let rung = self.timer.as_mut().poll(cx);
+        self.wakes_at = rung.is_pending().then(|| self.timer.deadline());
+        rung
     }
 
     /// Passes on what a write came to; one that waits too long fails.
@@ -115,13 +150,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if !this.unread.is_empty() {
+            let count = this.unread.len().min(buffer.remaining());
+            buffer.put_slice(&this.unread[..count]);
+            this.unread.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         let steps = this.steps.0.load(Ordering::Relaxed);
         if steps != this.seen {
             this.seen = steps;
             this.waiting = Waiting::Answer;
         }
-        if steps % 2 == 1 {
+        if steps % 2 == 1 || this.waiting == Waiting::Work {
             return read;
         }
         if read.is_ready() {

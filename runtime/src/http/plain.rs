@@ -1,0 +1,371 @@
+//! Requests of the plainest kind, which are most of those that bring events: a POST to one path, its
+//! head in one piece, its body short and of a length told once. They are read and answered here at
+//! a third of what hyper costs. At the first request that is anything else the connection is hyper's, with
+//! what was read of it: whatever needs a judgement (transfer codings, two lengths, folded lines, other
+//! versions) is judged in one place.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::ready;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::uri::PathAndQuery;
+use httparse::{EMPTY_HEADER, Request, Status};
+use memchr::memmem::Finder;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::time::timeout;
+
+use super::deadlines::Timed;
+use super::fields::{Field, Fields, is_named};
+use super::{LAST_REQUEST, Limits, Posts, Reply};
+use crate::Shutdown;
+
+/// Bytes that a connection reads at once, and so the longest head that is read here.
+const INPUT_BYTES: usize = 8 * 1024;
+
+/// The longest body: what browsers let a page send when it is left, or 50 events.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The most fields; browsers behind proxies send about half as many.
+const MAX_FIELDS: usize = 48;
+
+/// How long the rest of a body is read that nobody wanted, so that its sender sees the answer instead of
+/// a reset.
+const LINGER: Duration = Duration::from_secs(1);
+
+static END_OF_HEAD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+
+/// The head of a plain request.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// What stands behind the path and its question mark.
+    pub query: Option<&'a str>,
+    /// Its fields.
+    pub fields: Fields<'a>,
+}
+
+/// The body of a plain request, which may be still on its way.
+#[derive(Debug)]
+pub struct Body<'a, S> {
+    stream: &'a mut S,
+    input: &'a mut Input,
+    /// Bytes that are not taken yet.
+    left: usize,
+}
+
+/// A body that was read.
+#[derive(Debug)]
+pub enum Held<'a> {
+    /// It lies in the connection's buffer.
+    Here(&'a [u8]),
+    /// It has bytes of its own.
+    Own(Bytes),
+}
+
+impl<S: AsyncRead + Unpin> Body<'_, S> {
+    /// Bytes that it has, all of them before it is read.
+    #[must_use]
+    pub fn bytes_left(&self) -> usize {
+        self.left
+    }
+
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// When the connection ends or fails first.
+    pub async fn read(&mut self) -> io::Result<Held<'_>> {
+        let here = self.input.len().min(self.left);
+        self.left -= here;
+        if self.left == 0 {
+            return Ok(Held::Here(self.input.take(here)));
+        }
+        let mut whole = BytesMut::with_capacity(here + self.left);
+        whole.extend_from_slice(self.input.take(here));
+        while self.left > 0 {
+            let mut rest = (&mut *self.stream).take(self.left as u64);
+            match rest.read_buf(&mut whole).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => self.left -= read,
+            }
+        }
+        Ok(Held::Own(whole.freeze()))
+    }
+}
+
+/// What was read of a connection and not taken. Its memory is lent by the thread while it holds
+/// anything: what the last request was read into is in the processor's caches still, which memory of
+/// each connection's own is not.
+#[derive(Debug, Default)]
+struct Input {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+thread_local! {
+    static LENT: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The most that a thread keeps to lend.
+const KEPT: usize = 16;
+
+impl Input {
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    fn take(&mut self, count: usize) -> &[u8] {
+        let start = self.start;
+        self.start += count;
+        &self.bytes[start..self.start]
+    }
+
+    /// Reads on, where nothing is left; false at the end of the connection.
+    async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> bool {
+        if self.len() > 0 {
+            return true;
+        }
+        let read = poll_fn(|cx| {
+            self.borrow();
+            let mut buffer = ReadBuf::new(&mut self.bytes);
+            let read = Pin::new(&mut *stream).poll_read(cx, &mut buffer);
+            let end = buffer.filled().len();
+            if read.is_pending() {
+                self.give_back();
+            }
+            ready!(read)?;
+            self.end = end;
+            io::Result::Ok(end).into()
+        });
+        read.await.is_ok_and(|end| end > 0)
+    }
+
+    fn borrow(&mut self) {
+        if self.bytes.is_empty() {
+            let lent = LENT.with_borrow_mut(Vec::pop);
+            self.bytes = lent.unwrap_or_else(|| vec![0; INPUT_BYTES].into());
+        }
+    }
+
+    /// Gives the memory back, if all that it held was taken.
+    fn give_back(&mut self) {
+        if self.len() == 0 {
+            let Self { bytes, .. } = std::mem::take(self);
+            LENT.with_borrow_mut(|kept| {
+                if kept.len() < KEPT && !bytes.is_empty() {
+                    kept.push(bytes);
+                }
+            });
+        }
+    }
+}
+
+/// How far a connection is, for who ends it.
+#[derive(Debug, Default)]
+struct Progress {
+    is_answering: AtomicBool,
+    /// Whether the next answer is the last.
+    is_last: AtomicBool,
+}
+
+/// Answers plain requests until the connection ends, by either side or shortly after shutdown starts:
+/// `None`. Or until there is one of another kind, and hands out what was read of that.
+pub(super) async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    stream: &mut Timed<S>,
+    peer: SocketAddr,
+    posts: &impl Posts,
+    limits: &Limits,
+    shutdown: &Shutdown,
+) -> Option<Vec<u8>> {
+    let progress = Progress::default();
+    let mut serving = pin!(serve(stream, peer, posts, limits, &progress));
+    tokio::select! {
+        biased;
+        unread = serving.as_mut() => return unread,
+        () = shutdown.started() => {}
+    }
+    progress.is_last.store(true, Ordering::Relaxed);
+    match timeout(LAST_REQUEST, serving.as_mut()).await {
+        Ok(unread) => unread,
+        Err(_) if progress.is_answering.load(Ordering::Relaxed) => serving.await,
+        Err(_) => None,
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    stream: &mut Timed<S>,
+    peer: SocketAddr,
+    posts: &impl Posts,
+    limits: &Limits,
+    progress: &Progress,
+) -> Option<Vec<u8>> {
+    let mut input = Input::default();
+    loop {
+        if !input.fill(stream).await {
+            return None;
+        }
+        let (taken, left) = {
+            let Some(end) = END_OF_HEAD.find(input.bytes()) else {
+                return Some(input.bytes().to_vec());
+            };
+            // A copy, for the body may be read into what it lies in.
+            let head = input.bytes()[..end + END_OF_HEAD.needle().len()].to_vec();
+            let Some(plain) = Plain::read(&head, posts.path(), limits) else {
+                return Some(input.bytes().to_vec());
+            };
+            input.take(head.len());
+            progress.is_answering.store(true, Ordering::Relaxed);
+            stream.answering();
+            let mut body = Body {
+                stream: &mut *stream,
+                input: &mut input,
+                left: plain.length,
+            };
+            let taken = posts.take(plain.head(), &mut body, peer).await;
+            (taken, body.left)
+        };
+        let here = input.len().min(left);
+        input.take(here);
+        let left = left - here;
+        input.give_back();
+        let reply = posts.reply(taken).await;
+        let is_last = progress.is_last.load(Ordering::Relaxed) || left > 0;
+        stream.write_all(&reply.written(is_last)).await.ok()?;
+        stream.flush().await.ok()?;
+        if is_last {
+            let mut rest = (&mut *stream).take(left as u64);
+            let mut nowhere = tokio::io::sink();
+            let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)).await;
+            return None;
+        }
+        stream.answered();
+        progress.is_answering.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Who takes no plain requests.
+#[derive(Debug, Clone)]
+pub(super) enum Nobody {}
+
+impl Posts for Nobody {
+    type Taken = Self;
+
+    fn path(&self) -> &str {
+        match *self {}
+    }
+
+    async fn take<S: AsyncRead + Unpin + Send>(
+        &self,
+        _head: Head<'_>,
+        _body: &mut Body<'_, S>,
+        _peer: SocketAddr,
+    ) -> Self {
+        match *self {}
+    }
+
+    async fn reply(&self, taken: Self) -> Reply {
+        match taken {}
+    }
+}
+
+/// What the head of a plain request says.
+struct Plain<'a> {
+    query: Option<&'a str>,
+    fields: Vec<Field<'a>>,
+    /// Bytes of the body behind it.
+    length: usize,
+}
+
+impl<'a> Plain<'a> {
+    /// Reads a head; `None` for one that is not plain.
+    fn read(head: &'a [u8], path: &str, limits: &Limits) -> Option<Self> {
+        let mut fields = [EMPTY_HEADER; MAX_FIELDS];
+        let mut request = Request::new(&mut fields);
+        let parsed = request.parse(head).ok()?;
+        // It may end earlier, by lines that end in a line feed only.
+        let is_whole = parsed == Status::Complete(head.len());
+        let is_whole = is_whole && head.len() <= limits.max_header_bytes;
+        if !is_whole || request.method != Some("POST") || request.version != Some(1) {
+            return None;
+        }
+        let target = request.path?;
+        if target.len() > limits.max_uri_bytes {
+            return None;
+        }
+        let query = match target.strip_prefix(path)? {
+            "" => None,
+            rest => {
+                // What is no target is refused elsewhere.
+                PathAndQuery::try_from(target).ok()?;
+                Some(rest.strip_prefix('?').filter(|rest| !rest.contains('#'))?)
+            }
+        };
+        Some(Self {
+            query,
+            length: length(request.headers)?,
+            fields: request.headers.to_vec(),
+        })
+    }
+
+    fn head(&self) -> Head<'_> {
+        Head {
+            query: self.query,
+            fields: Fields::from(&*self.fields),
+        }
+    }
+}
+
+/// The length of the body, where the fields say nothing else of it and are those of a plain request.
+fn length(fields: &[Field<'_>]) -> Option<usize> {
+    let (mut hosts, mut length) = (0, None);
+    for field in fields {
+        let is = |name| is_named(field, name);
+        // By length first: none of most fields' names is compared.
+        match field.name.len() {
+            4 if is("host") => hosts += 1,
+            6 if is("expect") => return None,
+            7 if is("upgrade") => return None,
+            10 if is("connection") && !field.value.eq_ignore_ascii_case(b"keep-alive") => {
+                return None;
+            }
+            14 if is("content-length") => match length {
+                None => length = Some(digits(field.value)?),
+                Some(_) => return None,
+            },
+            16 if is("content-encoding") => return None,
+            17 if is("transfer-encoding") => return None,
+            _ => {}
+        }
+    }
+    length.filter(|length| hosts == 1 && *length <= MAX_BODY_BYTES)
+}
+
+fn digits(value: &[u8]) -> Option<usize> {
+    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(value).ok().filter(|_| is_number)?;
+    text.parse().ok()
+}
+
+impl std::ops::Deref for Held<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Here(bytes) => bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

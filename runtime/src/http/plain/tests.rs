@@ -1,0 +1,212 @@
+//! Plain requests are answered as hyper answers them: both are given the same bytes.
+
+use axum::response::{IntoResponse as _, Response};
+use http::{Method, StatusCode};
+use http_body_util::BodyExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+use super::*;
+use crate::http::{Answer, Incoming, Request, fields};
+
+const PATH: &str = "/collect";
+
+/// Says what it was asked. With `refuse` in the query it does not read the body.
+#[derive(Clone)]
+struct Echo;
+
+impl Echo {
+    fn wants_body(query: Option<&str>) -> bool {
+        query.is_none_or(|query| !query.contains("refuse"))
+    }
+
+    fn reply(query: Option<&str>, fields: Fields<'_>, body: Result<&[u8], ()>) -> Reply {
+        let mut told: Vec<String> = fields.0.iter().map(|field| format!("{field:?}")).collect();
+        for line in &mut told {
+            line.make_ascii_lowercase();
+        }
+        told.sort();
+        let text = format!("{query:?} {told:?} {body:?}");
+        let status = match body {
+            Ok(_) => StatusCode::OK,
+            Err(()) => StatusCode::BAD_REQUEST,
+        };
+        Reply::new(status).with_body("text/plain", text)
+    }
+}
+
+impl Answer for Echo {
+    async fn answer(&self, request: Request<Incoming>, _: SocketAddr) -> Response {
+        if request.method() != Method::POST || request.uri().path() != PATH {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        let (parts, body) = request.into_parts();
+        let (query, fields) = (parts.uri.query(), fields(&parts.headers));
+        let fields = Fields::from(&*fields);
+        if !Self::wants_body(query) {
+            return Self::reply(query, fields, Ok(b"")).into_response();
+        }
+        let read = body
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
+        let body = read.as_deref().map_err(|_| ());
+        Self::reply(query, fields, body).into_response()
+    }
+}
+
+impl Posts for Echo {
+    type Taken = Reply;
+
+    fn path(&self) -> &str {
+        PATH
+    }
+
+    async fn take<S: AsyncRead + Unpin + Send>(
+        &self,
+        head: Head<'_>,
+        body: &mut Body<'_, S>,
+        _: SocketAddr,
+    ) -> Reply {
+        if !Self::wants_body(head.query) {
+            return Self::reply(head.query, head.fields, Ok(b""));
+        }
+        let read = body.read().await;
+        Self::reply(head.query, head.fields, read.as_deref().map_err(|_| ()))
+    }
+
+    async fn reply(&self, taken: Reply) -> Reply {
+        taken
+    }
+}
+
+/// What a connection answers to `pieces`, which come one after another; each answer's lines in order.
+/// Without its date, and without a word of the end of the connection: hyper does not say that it ends
+/// because of a body that was not read.
+async fn answers(pieces: &[&[u8]], posts: Option<Echo>) -> Vec<Vec<String>> {
+    let (mut client, server) = duplex(1 << 20);
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let (limits, shutdown) = (Limits::default(), Shutdown::default());
+    let serving = crate::http::connection(server, peer, Echo, posts, limits, shutdown);
+    let serving = tokio::spawn(serving);
+    let mut answer = Vec::new();
+    for piece in pieces {
+        if client.write_all(piece).await.is_err() {
+            break;
+        }
+        // Its time goes on only once nobody has anything to do.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    client.shutdown().await.unwrap();
+    client.read_to_end(&mut answer).await.unwrap();
+    serving.await.unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    let answers = text.split("HTTP/1.1 ").map(|answer| {
+        let lines = answer.split("\r\n");
+        let lines =
+            lines.filter(|line| !line.starts_with("date: ") && *line != "connection: close");
+        let mut lines: Vec<String> = lines.map(ToOwned::to_owned).collect();
+        lines.sort();
+        lines
+    });
+    answers.collect()
+}
+
+fn compare(pieces: &[&[u8]]) -> Vec<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let here = answers(pieces, Some(Echo)).await;
+        let by_hyper = answers(pieces, None).await;
+        let sent = pieces.iter().map(|piece| piece.escape_ascii().to_string());
+        assert_eq!(here, by_hyper, "{:?}", sent.collect::<Vec<_>>());
+        here
+    })
+}
+
+fn post(fields: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n{fields}\r\n{body}")
+}
+
+#[test]
+fn requests_of_every_kind_are_answered_as_hyper_does() {
+    let plain = post("", "one");
+    let long = "x".repeat(20_000);
+    let requests = [
+        plain.clone(),
+        plain.repeat(3),
+        post(
+            "X-Twice: 1\r\nx-twice: 2\r\nOrigin: https://a.example\r\n",
+            "{}",
+        ),
+        post("", ""),
+        post("", &long),
+        post("", &"x".repeat(MAX_BODY_BYTES + 1)),
+        plain.replace(PATH, "/collect?key=a%20b&c") + &plain,
+        plain.replace(PATH, "/collect?refuse") + &plain,
+        plain.replace(PATH, "/collect#a"),
+        plain.replace(PATH, "/collect?\"<\u{e9}>"),
+        plain.replace(PATH, "/collector"),
+        plain.replace(PATH, "http://a/collect"),
+        plain.replace("POST", "GET") + &plain,
+        plain.replace("HTTP/1.1", "HTTP/1.0"),
+        plain.replace("Host: a\r\n", ""),
+        plain.replace("Host: a", "Host: a\r\nHost: b"),
+        plain.replace("\r\n", "\n"),
+        plain.replace(
+            "Content-Length: 3",
+            "Content-Length: 3\r\nContent-Length: 3",
+        ),
+        plain.replace(
+            "Content-Length: 3",
+            "Content-Length: 3\r\nContent-Length: 4",
+        ),
+        plain.replace("Content-Length: 3", "Content-Length: +3"),
+        plain.replace("Content-Length: 3", "Content-Length: 99999999999999999999"),
+        plain.replace("Content-Length: 3", "Content-Length : 3"),
+        plain.replace("Content-Length: 3\r\n", ""),
+        plain.replace(
+            "Content-Length: 3",
+            "Transfer-Encoding: chunked\r\nContent-Length: 3",
+        ),
+        post("Connection: close\r\n", "one") + &plain,
+        post("Connection: keep-alive\r\n", "one") + &plain,
+        post("Content-Encoding: identity\r\n", "one") + &plain,
+        post("X: a\r\n b\r\n", "one") + &plain,
+        post(&format!("X: {long}\r\n"), "one") + &plain,
+        post(&"X: a\r\n".repeat(MAX_FIELDS), "one") + &plain,
+        post("X: \u{e9}\r\n", "one") + &plain,
+        format!(
+            "{plain}POST {PATH} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n{plain}"
+        ),
+        format!("{plain}nonsense\r\n\r\n{plain}"),
+        format!("\r\n{plain}"),
+    ];
+    for request in &requests {
+        compare(&[request.as_bytes()]);
+    }
+    let all = requests[..3].concat();
+    assert_eq!(compare(&[all.as_bytes()]).len(), 1 + 5, "five answers");
+}
+
+#[test]
+fn request_may_come_in_any_two_pieces() {
+    let requests = post("X: a\r\n", "one").repeat(2);
+    for at in 0..requests.len() {
+        let (one, two) = requests.as_bytes().split_at(at);
+        let answers = compare(&[one, two]);
+        assert_eq!(answers.len(), 1 + 2, "{answers:?}");
+    }
+}
+
+#[test]
+fn fuzz() {
+    ::fuzz::check("requests", |input| {
+        let (one, two) = input.split_at(input.len() / 2);
+        compare(&[input]);
+        compare(&[one, two]);
+    });
+}
