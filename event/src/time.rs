@@ -5,11 +5,15 @@
 //! seconds below 10^11 and as epoch milliseconds from there (10^11 s is the year 5138, 10^11 ms is
 //! March 1973).
 
+mod plain;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde_json::Value;
+
+pub use plain::write;
 
 /// How far in the future a client's time may lie before it is disbelieved: five minutes, the
 /// tolerance that peers use for clocks that are set by hand.
@@ -36,6 +40,10 @@ pub fn parse_text(text: &str) -> Option<Timestamp> {
     if text.is_empty() || text.len() > 40 {
         return None;
     }
+    plain::read(text.as_bytes()).or_else(|| parse_general(text))
+}
+
+fn parse_general(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(time);
     }
