@@ -14,17 +14,17 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::names::{Copied, Name};
+use crate::names::{Name, Named};
 use crate::scan::{Member, Scanned, Scanner, Value};
 use crate::sender::{Sender, Visitor};
 use crate::splice::Splice;
 use crate::visitor::{self, Traits};
 
 /// Members that go when the visitor asks for privacy.
-const IDENTIFYING: [Name; 3] = [Name::UserCustomId, Name::UserDomainId, Name::ClickId];
+const IDENTIFYING: [Name; 3] = [Name::USER_CUSTOM_ID, Name::USER_DOMAIN_ID, Name::CLICK_ID];
 
 /// Members that are addresses of pages, which may carry click ids.
-const ADDRESSES: [Name; 2] = [Name::PageUrl, Name::RefererUrl];
+const ADDRESSES: [Name; 2] = [Name::PAGE_URL, Name::REFERER_URL];
 
 /// Bytes that the gateway's own members take, about.
 const OWN_BYTES: usize = 512;
@@ -47,7 +47,6 @@ pub(crate) struct Admission<'a> {
     shared_depth: usize,
     /// The members that every record of the request starts with.
     opening: Vec<u8>,
-    copied: Copied,
     out: Splice,
 }
 
@@ -84,7 +83,6 @@ impl<'a> Admission<'a> {
                 .max()
                 .unwrap_or(0),
             opening: opening[1..opening.len() - 1].to_vec(),
-            copied: Copied::default(),
             out: Splice::with_capacity(bytes + bytes / 4 + OWN_BYTES),
         }
     }
@@ -93,7 +91,7 @@ impl<'a> Admission<'a> {
     pub(crate) fn admit(
         &mut self,
         event: &Scanned<'_>,
-        members: &[Member<'_>],
+        members: &mut [Member],
     ) -> Result<Option<Admitted>, Code> {
         let (sender, config) = (self.sender, self.config);
         if event.raw.len() + self.shared_bytes > config.max_event_bytes {
@@ -105,14 +103,12 @@ impl<'a> Admission<'a> {
         if !event.is_object {
             return Err(Code::NotAnObject);
         }
-        let places = self.copied.sort(members);
-        let (copied, out) = (&mut self.copied, &mut self.out);
-        let own = |name| places.value(members, name);
-        let mut leave_out = |name| copied.leave_out(&places, name);
-        check_type(own(Name::EventType), sender)?;
-        let client_time = check_age(own(Name::EventTimestamp), sender, config)?;
+        let mut named = Named::sort(event.raw, members);
+        let out = &mut self.out;
+        check_type(named.value(Name::EVENT_TYPE), sender)?;
+        let client_time = check_age(named.value(Name::EVENT_TIMESTAMP), sender, config)?;
 
-        let consent = own(Name::Consent).and_then(Value::text);
+        let consent = named.value(Name::CONSENT).and_then(Value::text);
         let is_denied = consent.is_some_and(|c| c.trim().eq_ignore_ascii_case("denied"));
         if (sender.gpc || is_denied) && config.gpc == Gpc::Drop {
             return Ok(None);
@@ -124,19 +120,21 @@ impl<'a> Admission<'a> {
             let found = self.shared.iter().find(|(n, _)| *n == name);
             found.map(|(_, value)| *value)
         };
-        let all = |name| own(name).or_else(|| shared(name));
-        let visitor_id = match is_absent(own(Name::UserDomainId)) && !anonymize {
-            true => visitor_id(sender, client_time, |name| all(name).and_then(Value::text)),
+        let visitor_id = match is_absent(named.value(Name::USER_DOMAIN_ID)) && !anonymize {
+            true => visitor_id(sender, client_time, |name| {
+                let value = named.value(name).or_else(|| shared(name));
+                value.and_then(Value::text)
+            }),
             false => None,
         };
-        let event_id = EventId::of(own(Name::EventId));
+        let event_id = EventId::of(named.value(Name::EVENT_ID));
         let key = match anonymize {
             true => Cow::Owned(Uuid::new_v4().to_string()),
             false => visitor_id
                 .as_deref()
                 .map(Cow::Borrowed)
-                .or_else(|| own(Name::UserDomainId).and_then(Value::text))
-                .or_else(|| own(Name::SessionId).and_then(Value::text))
+                .or_else(|| named.value(Name::USER_DOMAIN_ID).and_then(Value::text))
+                .or_else(|| named.value(Name::SESSION_ID).and_then(Value::text))
                 .filter(|id| !id.is_empty() && id.len() <= limits::MAX_EVENT_ID_BYTES)
                 .unwrap_or_else(|| Cow::Borrowed(event_id.as_str())),
         };
@@ -149,53 +147,58 @@ impl<'a> Admission<'a> {
                 out.text("event_id_original", original);
             }
             out.text("event_id", id);
-            leave_out(Name::EventId);
+            named.leave_out(Name::EVENT_ID);
         }
-        let claimed = own(Name::IpAddress).and_then(Value::text);
+        let claimed = named.value(Name::IP_ADDRESS).and_then(Value::text);
         let claimed = claimed.as_deref().filter(|text| !text.is_empty());
         let source = claimed.map_or("connection", |_| "claimed");
         out.text("ip_source", source);
         if let Some(address) = address(claimed, sender.address, anonymize) {
-            out.text(Name::IpAddress.as_str(), &address.to_string());
+            out.text(Name::IP_ADDRESS.as_str(), &address.to_string());
         }
         // Under privacy a claim that is no address cannot be cut, so it goes.
         if claimed.is_none() || anonymize {
-            leave_out(Name::IpAddress);
+            named.leave_out(Name::IP_ADDRESS);
         }
         for (name, value) in [
-            (Name::UserAgent, sender.user_agent),
-            (Name::Language, sender.language),
+            (Name::USER_AGENT, sender.user_agent),
+            (Name::LANGUAGE, sender.language),
         ] {
-            if let Some(value) = value.filter(|_| is_absent(own(name))) {
+            if let Some(value) = value.filter(|_| is_absent(named.value(name))) {
                 out.text(name.as_str(), value);
-                leave_out(name);
+                named.leave_out(name);
             }
         }
-        if let Some(hints) = merged_hints(all(Name::Hints), sender) {
-            out.raw(Name::Hints.as_str(), &hints);
+        if let Some(hints) = merged_hints(
+            named.value(Name::HINTS).or_else(|| shared(Name::HINTS)),
+            sender,
+        ) {
+            out.raw(Name::HINTS.as_str(), &hints);
         }
-        leave_out(Name::Hints);
+        named.leave_out(Name::HINTS);
         for (name, value) in self.shared.iter().copied() {
-            if name != Name::Hints && is_absent(own(name)) {
+            if name != Name::HINTS && is_absent(named.value(name)) {
                 out.raw(name.as_str(), value.raw);
-                leave_out(name);
+                named.leave_out(name);
             }
         }
         if let Some(id) = &visitor_id {
-            out.text(Name::UserDomainId.as_str(), id);
-            leave_out(Name::UserDomainId);
+            out.text(Name::USER_DOMAIN_ID.as_str(), id);
+            named.leave_out(Name::USER_DOMAIN_ID);
         }
         if anonymize {
-            IDENTIFYING.into_iter().for_each(&mut leave_out);
+            IDENTIFYING
+                .into_iter()
+                .for_each(|name| named.leave_out(name));
             for name in ADDRESSES {
-                let address = own(name).and_then(Value::text);
+                let address = named.value(name).and_then(Value::text);
                 if let Some(blanked) = address.and_then(|a| privacy::blank_click_ids(&a)) {
                     out.text(name.as_str(), &blanked);
-                    leave_out(name);
+                    named.leave_out(name);
                 }
             }
         }
-        out.copy(event.text, copied.staying(members));
+        out.copy(event.raw, named.staying());
         Ok(Some(Admitted {
             key,
             value: out.finish(),
@@ -209,7 +212,11 @@ fn check_type(value: Option<Value<'_>>, sender: &Sender<'_>) -> Result<(), Code>
         return Err(Code::MissingEventType);
     };
     let name = value.text().ok_or(Code::InvalidEventType)?;
-    if !(1..=limits::MAX_EVENT_TYPE_CHARS).contains(&name.chars().count()) {
+    // No text has more characters than bytes, and nearly all are short.
+    let is_fit = !name.is_empty()
+        && (name.len() <= limits::MAX_EVENT_TYPE_CHARS
+            || name.chars().count() <= limits::MAX_EVENT_TYPE_CHARS);
+    if !is_fit {
         return Err(Code::InvalidEventType);
     }
     match sender.source.is_none_or(|known| known.takes(&name)) {
@@ -229,11 +236,11 @@ fn visitor_id<'a>(
         Visitor::Cookie { id, .. } => Some(id.to_string()),
         Visitor::Hashed(live) => {
             let salt = live.of(client_time, sender.received_at)?;
-            let agent = member(Name::UserAgent);
+            let agent = member(Name::USER_AGENT);
             let traits = Traits {
-                site: &member(Name::Site).unwrap_or_default(),
-                page_url: &member(Name::PageUrl).unwrap_or_default(),
-                address: visitor::address(member(Name::IpAddress).as_deref(), sender.address),
+                site: &member(Name::SITE).unwrap_or_default(),
+                page_url: &member(Name::PAGE_URL).unwrap_or_default(),
+                address: visitor::address(member(Name::IP_ADDRESS).as_deref(), sender.address),
                 agent: agent.as_deref().or(sender.user_agent).unwrap_or_default(),
             };
             Some(visitor::daily_hash(salt, &traits))

@@ -294,7 +294,7 @@ fn sort<'a>(
     };
     let mut index = 0;
     while let Some(event) = batch.next(&mut members)? {
-        match admission.admit(&event, &members) {
+        match admission.admit(&event, &mut members) {
             Ok(Some(admitted)) => {
                 sorted.is_private |= admitted.is_private;
                 sorted.fit.push(record(admitted, sender));

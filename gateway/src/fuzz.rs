@@ -42,7 +42,7 @@ fn admit_all(body: &[u8], is_ndjson: bool, max_events: usize) -> Result<usize, P
     let mut count = 0;
     while let Some(event) = batch.next(&mut members)? {
         count += 1;
-        let Ok(Some(admitted)) = admission.admit(&event, &members) else {
+        let Ok(Some(admitted)) = admission.admit(&event, &mut members) else {
             continue;
         };
         let kept: BTreeMap<String, Box<RawValue>> =

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use event::text::plain_prefix;
+use event::text::must_escape;
 
 use crate::scan::Member;
 
@@ -63,29 +63,26 @@ impl Splice {
         self.out.extend_from_slice(members);
     }
 
-    /// Those of `members` that stay, as they lie in `text`: neighbours in one piece.
-    pub(crate) fn copy<'m, 'a: 'm>(
-        &mut self,
-        text: &str,
-        members: impl Iterator<Item = &'m Member<'a>>,
-    ) {
+    /// Members of `object` as they lie in it: neighbours in one piece.
+    pub(crate) fn copy<'m>(&mut self, object: &str, members: impl Iterator<Item = &'m Member>) {
         let mut piece = 0..0;
         for member in members {
-            if !member.is_compact {
-                self.piece(text, std::mem::take(&mut piece));
-                self.raw(&member.name, member.value.raw);
-            } else if !piece.is_empty() && piece.end + 1 == member.span.start {
-                piece.end = member.span.end;
+            let span = member.span();
+            if !member.is_compact() {
+                self.piece(object, std::mem::take(&mut piece));
+                self.raw(&member.name(object), member.value(object).raw);
+            } else if !piece.is_empty() && piece.end + 1 == span.start {
+                piece.end = span.end;
             } else {
-                self.piece(text, std::mem::replace(&mut piece, member.span.clone()));
+                self.piece(object, std::mem::replace(&mut piece, span));
             }
         }
-        self.piece(text, piece);
+        self.piece(object, piece);
     }
 
-    fn piece(&mut self, text: &str, piece: std::ops::Range<usize>) {
+    fn piece(&mut self, object: &str, piece: std::ops::Range<usize>) {
         if !piece.is_empty() {
-            self.members(&text.as_bytes()[piece]);
+            self.members(&object.as_bytes()[piece]);
         }
     }
 
@@ -96,13 +93,12 @@ impl Splice {
     }
 
     fn string(&mut self, text: &str) {
-        if plain_prefix(text.as_bytes()) == text.len() {
-            self.out.extend_from_slice(b"\"");
-            self.out.extend_from_slice(text.as_bytes());
-            self.out.extend_from_slice(b"\"");
-        } else {
+        if must_escape(text.as_bytes()) {
             let text = serde_json::to_string(text).expect("a string can be written to memory");
-            self.out.extend_from_slice(text.as_bytes());
+            return self.out.extend_from_slice(text.as_bytes());
         }
+        self.out.extend_from_slice(b"\"");
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(b"\"");
     }
 }
