@@ -83,7 +83,13 @@ pub fn is_accepted(time: Timestamp, received: Timestamp, max_age: Duration) -> b
 /// RFC 3339 in UTC with milliseconds, the form that Weir writes.
 #[must_use]
 pub fn format(time: Timestamp) -> String {
-    format!("{time:.3}")
+    if time < Timestamp::UNIX_EPOCH {
+        return format!("{time:.3}");
+    }
+    let mut text = Vec::with_capacity(32);
+    let milliseconds = Timestamp::from_millisecond(time.as_millisecond());
+    write(&mut text, milliseconds.unwrap_or(time));
+    String::from_utf8(text).expect("digits and marks are a text")
 }
 
 #[cfg(test)]

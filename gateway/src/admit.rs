@@ -46,7 +46,9 @@ pub(crate) struct Admission<'a> {
     shared_bytes: usize,
     shared_depth: usize,
     /// The members that every record of the request starts with.
-    opening: Vec<u8>,
+    opening: Splice,
+    /// What the browser's headers hint, as JSON.
+    hints: Option<String>,
     out: Splice,
 }
 
@@ -59,15 +61,14 @@ impl<'a> Admission<'a> {
         bytes: usize,
     ) -> Self {
         let mut opening = Splice::with_capacity(256);
-        opening.text("received_at", &time::format(sender.received_at));
-        opening.text("collector", &config.collector);
+        opening.text(Name::RECEIVED_AT, &time::format(sender.received_at));
+        opening.text(Name::COLLECTOR, &config.collector);
         if sender.gpc {
-            opening.raw("gpc", "true");
+            opening.raw(Name::GPC, "true");
         }
         if let Some(known) = sender.source {
-            opening.text("source_name", &known.source.name);
+            opening.text(Name::SOURCE_NAME, &known.source.name);
         }
-        let opening = opening.finish();
         let depth = |value: &Value<'_>| {
             let scanned = Scanner::new(value.raw).value(&mut Vec::new());
             scanned.map_or(0, |scanned| scanned.depth)
@@ -82,7 +83,8 @@ impl<'a> Admission<'a> {
                 .map(|(_, value)| depth(value))
                 .max()
                 .unwrap_or(0),
-            opening: opening[1..opening.len() - 1].to_vec(),
+            opening,
+            hints: sender.hints.as_ref().map(Json::to_string),
             out: Splice::with_capacity(bytes + bytes / 4 + OWN_BYTES),
         }
     }
@@ -141,20 +143,20 @@ impl<'a> Admission<'a> {
         out.start(key.len() + event.raw.len() + self.shared_bytes + OWN_BYTES);
         let key = out.bytes(&key);
 
-        out.members(&self.opening);
+        out.members(self.opening.written());
         if let EventId::Made(id, original) = &event_id {
             if let Some(original) = original {
-                out.text("event_id_original", original);
+                out.text(Name::EVENT_ID_ORIGINAL, original);
             }
-            out.text("event_id", id);
+            out.text(Name::EVENT_ID, id);
             named.leave_out(Name::EVENT_ID);
         }
         let claimed = named.value(Name::IP_ADDRESS).and_then(Value::text);
         let claimed = claimed.as_deref().filter(|text| !text.is_empty());
         let source = claimed.map_or("connection", |_| "claimed");
-        out.text("ip_source", source);
+        out.text(Name::IP_SOURCE, source);
         if let Some(address) = address(claimed, sender.address, anonymize) {
-            out.text(Name::IP_ADDRESS.as_str(), &address.to_string());
+            out.address(Name::IP_ADDRESS, address);
         }
         // Under privacy a claim that is no address cannot be cut, so it goes.
         if claimed.is_none() || anonymize {
@@ -165,25 +167,30 @@ impl<'a> Admission<'a> {
             (Name::LANGUAGE, sender.language),
         ] {
             if let Some(value) = value.filter(|_| is_absent(named.value(name))) {
-                out.text(name.as_str(), value);
+                out.text(name, value);
                 named.leave_out(name);
             }
         }
-        if let Some(hints) = merged_hints(
-            named.value(Name::HINTS).or_else(|| shared(Name::HINTS)),
-            sender,
-        ) {
-            out.raw(Name::HINTS.as_str(), &hints);
+        let hints = named.value(Name::HINTS).or_else(|| shared(Name::HINTS));
+        let hints = hints
+            .map(|value| value.raw)
+            .filter(|raw| raw.starts_with('{'));
+        let hints = match (hints, &sender.hints) {
+            (Some(sent), Some(headers)) => merged_hints(sent, headers).map(Cow::Owned),
+            (sent, _) => sent.or(self.hints.as_deref()).map(Cow::Borrowed),
+        };
+        if let Some(hints) = hints {
+            out.raw(Name::HINTS, &hints);
         }
         named.leave_out(Name::HINTS);
         for (name, value) in self.shared.iter().copied() {
             if name != Name::HINTS && is_absent(named.value(name)) {
-                out.raw(name.as_str(), value.raw);
+                out.raw(name, value.raw);
                 named.leave_out(name);
             }
         }
         if let Some(id) = &visitor_id {
-            out.text(Name::USER_DOMAIN_ID.as_str(), id);
+            out.text(Name::USER_DOMAIN_ID, id);
             named.leave_out(Name::USER_DOMAIN_ID);
         }
         if anonymize {
@@ -193,7 +200,7 @@ impl<'a> Admission<'a> {
             for name in ADDRESSES {
                 let address = named.value(name).and_then(Value::text);
                 if let Some(blanked) = address.and_then(|a| privacy::blank_click_ids(&a)) {
-                    out.text(name.as_str(), &blanked);
+                    out.text(name, &blanked);
                     named.leave_out(name);
                 }
             }
@@ -312,16 +319,9 @@ fn address(claimed: Option<&str>, connection: IpAddr, anonymize: bool) -> Option
 }
 
 /// What the sender hints, over what the browser's headers hint.
-fn merged_hints<'a>(sent: Option<Value<'a>>, sender: &Sender<'_>) -> Option<Cow<'a, str>> {
-    let sent = sent
-        .map(|value| value.raw)
-        .filter(|raw| raw.starts_with('{'));
-    let (Some(sent), Some(headers)) = (sent, &sender.hints) else {
-        let headers = || Some(Cow::Owned(sender.hints.as_ref()?.to_string()));
-        return sent.map(Cow::Borrowed).or_else(headers);
-    };
+fn merged_hints(sent: &str, headers: &Json) -> Option<String> {
     let mut merged = headers.as_object().cloned().unwrap_or_default();
     let sent: serde_json::Map<String, Json> = serde_json::from_str(sent).ok()?;
     merged.extend(sent);
-    Some(Cow::Owned(Json::Object(merged).to_string()))
+    Some(Json::Object(merged).to_string())
 }

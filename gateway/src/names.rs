@@ -17,6 +17,12 @@ pub(crate) struct Name(u8);
 const _: () = assert!(FIELDS.len() < u8::MAX as usize);
 
 impl Name {
+    pub(crate) const RECEIVED_AT: Self = Self::of("received_at");
+    pub(crate) const COLLECTOR: Self = Self::of("collector");
+    pub(crate) const GPC: Self = Self::of("gpc");
+    pub(crate) const SOURCE_NAME: Self = Self::of("source_name");
+    pub(crate) const EVENT_ID_ORIGINAL: Self = Self::of("event_id_original");
+    pub(crate) const IP_SOURCE: Self = Self::of("ip_source");
     pub(crate) const EVENT_TYPE: Self = Self::of("event_type");
     pub(crate) const EVENT_TIMESTAMP: Self = Self::of("event_timestamp");
     pub(crate) const EVENT_ID: Self = Self::of("event_id");
@@ -51,6 +57,12 @@ impl Name {
         FIELDS[self.index()].name
     }
 
+    /// `"name":`, as it mostly stands in an event.
+    pub(crate) fn quoted(self) -> &'static [u8] {
+        let quoted = &QUOTED[self.index()];
+        &quoted.padded[..usize::from(quoted.length)]
+    }
+
     /// Whether clients may not set it.
     fn is_reserved(self) -> bool {
         FIELDS[self.index()].origin != Origin::Client
@@ -82,6 +94,37 @@ impl Name {
         Some(found)
     }
 }
+
+/// `"name":`
+struct Quoted {
+    padded: [u8; 31],
+    length: u8,
+}
+
+static QUOTED: [Quoted; FIELDS.len()] = {
+    let mut all = [const {
+        Quoted {
+            padded: [0; 31],
+            length: 0,
+        }
+    }; FIELDS.len()];
+    let mut place = 0;
+    while place < FIELDS.len() {
+        let name = FIELDS[place].name.as_bytes();
+        let quoted = &mut all[place];
+        quoted.padded[0] = b'"';
+        let mut at = 0;
+        while at < name.len() {
+            quoted.padded[at + 1] = name[at];
+            at += 1;
+        }
+        quoted.padded[at + 1] = b'"';
+        quoted.padded[at + 2] = b':';
+        quoted.length = at as u8 + 3;
+        place += 1;
+    }
+    all
+};
 
 thread_local! {
     /// The name that came last behind each, and at the start of an event.

@@ -43,6 +43,12 @@ impl Member {
         name.text().unwrap_or_default()
     }
 
+    /// The name with its quotation marks; `None` where it has an escape.
+    pub(crate) fn plain_name<'a>(&self, object: &'a str) -> Option<&'a str> {
+        let name = || &object[self.start as usize..self.name_end as usize];
+        (!self.name_has_escape).then(name)
+    }
+
     pub(crate) fn value<'a>(&self, object: &'a str) -> Value<'a> {
         Value {
             raw: &object[self.value_start as usize..self.end as usize],
@@ -160,7 +166,12 @@ impl<'a> Scanner<'a> {
         }
         self.open(b'}');
         loop {
-            match self.member(base, previous)? {
+            self.skip_space();
+            let member = match self.usual_member(base, previous) {
+                None => self.member(base, previous)?,
+                usual => usual,
+            };
+            match member {
                 Some(member) if members.len() < MAX_MEMBERS => {
                     previous = member.field.or(previous);
                     members.push(member);
@@ -188,10 +199,36 @@ impl<'a> Scanner<'a> {
         self.at == self.text.len()
     }
 
+    /// The member that comes next where it is as nearly all are: of the name that is guessed, and a
+    /// text without escapes. `None` for any other, of which nothing is taken.
+    fn usual_member(&mut self, base: usize, previous: Option<Name>) -> Option<Member> {
+        let text = self.text.as_bytes();
+        let guess = Name::guess_behind(previous);
+        let named = text.get(self.at..)?.strip_prefix(guess.quoted())?;
+        let value = named.strip_prefix(b" ").unwrap_or(named);
+        let inner = value.strip_prefix(b"\"")?;
+        let length = match self.is_plain {
+            true => find_quote(inner)?,
+            false => Some(plain_prefix(inner)).filter(|at| inner.get(*at) == Some(&b'"'))?,
+        };
+        let place = |rest: &[u8]| (text.len() - rest.len() - base) as u32;
+        let member = Member {
+            field: Some(guess),
+            stays: true,
+            name_has_escape: false,
+            value_has_escape: false,
+            start: (self.at - base) as u32,
+            name_end: place(named) - 1,
+            value_start: place(value),
+            end: u32::try_from(text.len() - inner.len() + length + 1 - base).ok()?,
+        };
+        self.at = base + member.end as usize;
+        Some(member)
+    }
+
     /// The member that comes next, behind one of the field `previous`, of the object that starts at
     /// `base`; `None` for a name whose escapes are no text.
     fn member(&mut self, base: usize, previous: Option<Name>) -> Result<Option<Member>, Malformed> {
-        self.skip_space();
         let start = self.at;
         self.has_escape = false;
         let guess = Name::guess_behind(previous);

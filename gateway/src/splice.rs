@@ -1,9 +1,12 @@
 //! Writes JSON objects member by member, one after another into one buffer.
 
-use bytes::{Bytes, BytesMut};
+use std::fmt::Write as _;
+use std::net::IpAddr;
 
+use bytes::{Bytes, BytesMut};
 use event::text::must_escape;
 
+use crate::names::Name;
 use crate::scan::Member;
 
 /// The objects being written.
@@ -44,17 +47,42 @@ impl Splice {
     }
 
     /// A member whose value is JSON.
-    pub(crate) fn raw(&mut self, name: &str, value: &str) {
+    pub(crate) fn raw(&mut self, name: Name, value: &str) {
         self.separate();
-        self.string(name);
-        self.out.extend_from_slice(b":");
+        self.out.extend_from_slice(name.quoted());
         self.out.extend_from_slice(value.as_bytes());
     }
 
     /// A member whose value is a text.
-    pub(crate) fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: Name, value: &str) {
         self.raw(name, "");
         self.string(value);
+    }
+
+    /// A member whose value is an address.
+    pub(crate) fn address(&mut self, name: Name, address: IpAddr) {
+        self.raw(name, "\"");
+        match address {
+            // By hand, for nearly every event has one.
+            IpAddr::V4(address) => {
+                for (place, octet) in address.octets().into_iter().enumerate() {
+                    let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|d| b'0' + d);
+                    let zeros = usize::from(octet < 100) + usize::from(octet < 10);
+                    self.out
+                        .extend_from_slice(if place == 0 { b"" } else { b"." });
+                    self.out.extend_from_slice(&digits[zeros..]);
+                }
+            }
+            IpAddr::V6(address) => {
+                write!(self.out, "{address}").expect("memory takes whatever is written");
+            }
+        }
+        self.out.extend_from_slice(b"\"");
+    }
+
+    /// The members written so far, as [`members`](Self::members) takes them.
+    pub(crate) fn written(&self) -> &[u8] {
+        self.out.get(1..).unwrap_or_default()
     }
 
     /// Members as they are, separated by commas.
@@ -70,7 +98,7 @@ impl Splice {
             let span = member.span();
             if !member.is_compact() {
                 self.piece(object, std::mem::take(&mut piece));
-                self.raw(&member.name(object), member.value(object).raw);
+                self.rewrite(object, member);
             } else if !piece.is_empty() && piece.end + 1 == span.start {
                 piece.end = span.end;
             } else {
@@ -78,6 +106,18 @@ impl Splice {
             }
         }
         self.piece(object, piece);
+    }
+
+    /// A member without the space in it, and without escapes in the name that need not be.
+    fn rewrite(&mut self, object: &str, member: &Member) {
+        self.separate();
+        match member.plain_name(object) {
+            Some(name) => self.out.extend_from_slice(name.as_bytes()),
+            None => self.string(&member.name(object)),
+        }
+        self.out.extend_from_slice(b":");
+        self.out
+            .extend_from_slice(member.value(object).raw.as_bytes());
     }
 
     fn piece(&mut self, object: &str, piece: std::ops::Range<usize>) {

@@ -141,6 +141,14 @@ mod tests {
         }
 
         #[test]
+        fn milliseconds_are_cut_as_by_the_general_printer(
+            seconds in YEARS, nanosecond in 0..1_000_000_000,
+        ) {
+            let time = Timestamp::new(seconds, nanosecond).unwrap();
+            prop_assert_eq!(super::super::format(time), format!("{time:.3}"));
+        }
+
+        #[test]
         fn plain_form_is_read_as_by_the_general_parser(
             text in "[12][0-9]{3}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9})?Z?"
         ) {
