@@ -5,26 +5,22 @@
 #[must_use]
 pub fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let mut at = 0;
-    // Eight bytes at a time: a byte's high bit is set in `found` where it is one of those. A borrow
-    // may set it in bytes behind the first too, which nobody looks at.
-    while let Some(chunk) = bytes[at..].first_chunk() {
+    let (chunks, rest) = bytes.as_chunks();
+    // Eight bytes at a time: a byte's high bit is set in `found` where it is one of those, all of
+    // which are ASCII. With one bit turned, a quote is the next above the control characters. A
+    // borrow may set the bit in bytes behind the first too, which nobody looks at.
+    for (place, chunk) in chunks.iter().enumerate() {
         let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let found =
-            quote.wrapping_sub(ONES) & !quote | backslash.wrapping_sub(ONES) & !backslash | control;
-        let found = found & HIGH;
+        let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let found = (low | backslash) & !word & (ONES << 7);
         if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
+            return place * 8 + (found.trailing_zeros() / 8) as usize;
         }
-        at += 8;
     }
-    let rest = &bytes[at..];
     let special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
-    at + rest.iter().position(special).unwrap_or(rest.len())
+    let place = rest.iter().position(special).unwrap_or(rest.len());
+    chunks.len() * 8 + place
 }
 
 /// Whether a JSON text of this would need escapes: it holds a control character, a quotation mark

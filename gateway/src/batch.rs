@@ -44,8 +44,7 @@ impl<'a> Batch<'a> {
         let text = std::str::from_utf8(body).map_err(|_| Problem::BadEncoding)?;
         let mut batch = Self {
             shared: Vec::new(),
-            // It is given line by line.
-            scanner: Scanner::new(if is_ndjson { "" } else { text }),
+            scanner: Scanner::new(text),
             layout: Layout::Lines(text),
             max_events,
             count: 0,

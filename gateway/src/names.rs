@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::num::NonZeroU8;
 use std::sync::LazyLock;
 
 use event::{FIELDS, Origin};
@@ -10,9 +11,9 @@ use foldhash::fast::FixedState;
 
 use crate::scan::{Member, Value};
 
-/// The name of a field of [`FIELDS`], by its place there.
+/// The name of a field of [`FIELDS`], by its place there, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Name(u8);
+pub(crate) struct Name(NonZeroU8);
 
 const _: () = assert!(FIELDS.len() < u8::MAX as usize);
 
@@ -46,11 +47,15 @@ impl Name {
         let mut place = 0;
         while place < FIELDS.len() {
             if is_equal(FIELDS[place].name.as_bytes(), name.as_bytes()) {
-                return Self(place as u8);
+                return Self::at(place);
             }
             place += 1;
         }
         panic!("the field table lacks this name");
+    }
+
+    const fn at(place: usize) -> Self {
+        Self(NonZeroU8::MIN.saturating_add(place as u8))
     }
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -69,15 +74,15 @@ impl Name {
     }
 
     fn index(self) -> usize {
-        usize::from(self.0)
+        usize::from(self.0.get()) - 1
     }
 
     /// `None` where the table has no field of this name.
     pub(crate) fn find(name: &str) -> Option<Self> {
         /// The names are constants, so nobody can choose them to collide.
         static NAMES: LazyLock<HashMap<&str, Name, FixedState>> = LazyLock::new(|| {
-            let places = (0..FIELDS.len() as u8).map(Name);
-            places.map(|name| (name.as_str(), name)).collect()
+            let names = (0..FIELDS.len()).map(Name::at);
+            names.map(|name| (name.as_str(), name)).collect()
         });
         NAMES.get(name).copied()
     }
@@ -127,13 +132,13 @@ static QUOTED: [Quoted; FIELDS.len()] = {
 };
 
 thread_local! {
-    /// The name that came last behind each, and at the start of an event.
+    /// The name that came last at the start of an event, and behind each.
     static FOLLOWERS: [Cell<Name>; FIELDS.len() + 1] =
-        const { [const { Cell::new(Name(0)) }; FIELDS.len() + 1] };
+        const { [const { Cell::new(Name::at(0)) }; FIELDS.len() + 1] };
 }
 
 fn place_behind(previous: Option<Name>) -> usize {
-    previous.map_or(FIELDS.len(), Name::index)
+    previous.map_or(0, |name| usize::from(name.0.get()))
 }
 
 const fn is_equal(a: &[u8], b: &[u8]) -> bool {

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use event::text::{find_quote, has_escape, plain_prefix};
+use event::text::plain_prefix;
 
 use crate::names::Name;
 
@@ -106,9 +106,6 @@ pub(crate) struct Scanned<'a> {
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     text: &'a str,
-    /// Whether the text has neither escapes nor control characters, so that strings end at the next
-    /// quotation mark.
-    is_plain: bool,
     at: usize,
     /// What closes each array and object that is open.
     open: Vec<u8>,
@@ -120,7 +117,6 @@ impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self {
             text,
-            is_plain: !has_escape(text.as_bytes()),
             at: 0,
             open: Vec::new(),
             depth: 0,
@@ -131,7 +127,6 @@ impl<'a> Scanner<'a> {
     /// Goes on in another text.
     pub(crate) fn restart(&mut self, text: &'a str) {
         self.text = text;
-        self.is_plain = !has_escape(text.as_bytes());
         self.at = 0;
     }
 
@@ -204,25 +199,32 @@ impl<'a> Scanner<'a> {
     fn usual_member(&mut self, base: usize, previous: Option<Name>) -> Option<Member> {
         let text = self.text.as_bytes();
         let guess = Name::guess_behind(previous);
-        let named = text.get(self.at..)?.strip_prefix(guess.quoted())?;
-        let value = named.strip_prefix(b" ").unwrap_or(named);
-        let inner = value.strip_prefix(b"\"")?;
-        let length = match self.is_plain {
-            true => find_quote(inner)?,
-            false => Some(plain_prefix(inner)).filter(|at| inner.get(*at) == Some(&b'"'))?,
+        let start = self.at;
+        if !text.get(start..)?.starts_with(guess.quoted()) {
+            return None;
+        }
+        let behind = start + guess.quoted().len();
+        let value_start = behind + usize::from(text.get(behind) == Some(&b' '));
+        let (b'"', inner) = text.get(value_start..)?.split_first()? else {
+            return None;
         };
-        let place = |rest: &[u8]| (text.len() - rest.len() - base) as u32;
+        let length = plain_prefix(inner);
+        if inner.get(length) != Some(&b'"') {
+            return None;
+        }
+        let end = value_start + length + 2;
         let member = Member {
             field: Some(guess),
             stays: true,
             name_has_escape: false,
             value_has_escape: false,
-            start: (self.at - base) as u32,
-            name_end: place(named) - 1,
-            value_start: place(value),
-            end: u32::try_from(text.len() - inner.len() + length + 1 - base).ok()?,
+            start: (start - base) as u32,
+            name_end: (behind - 1 - base) as u32,
+            value_start: (value_start - base) as u32,
+            // What lies further behind is in no event.
+            end: u32::try_from(end - base).ok()?,
         };
-        self.at = base + member.end as usize;
+        self.at = end;
         Some(member)
     }
 
@@ -249,7 +251,7 @@ impl<'a> Scanner<'a> {
         let value_start = self.at;
         self.has_escape = false;
         self.skip_value()?;
-        // What lies so far behind is in no event.
+        // As above.
         let Some(end) = u32::try_from(self.at - base).ok().filter(|_| is_text) else {
             return Ok(None);
         };
@@ -373,16 +375,6 @@ impl<'a> Scanner<'a> {
 
     /// Skips a string behind its first quote.
     fn skip_string(&mut self) -> Result<(), Malformed> {
-        if !self.is_plain {
-            return self.skip_escaped_string();
-        }
-        let length = find_quote(&self.text.as_bytes()[self.at..]).ok_or(Malformed)?;
-        self.at += length + 1;
-        Ok(())
-    }
-
-    /// [`skip_string`](Self::skip_string) in a text that is not plain.
-    fn skip_escaped_string(&mut self) -> Result<(), Malformed> {
         let bytes = self.text.as_bytes();
         loop {
             self.at += plain_prefix(&bytes[self.at..]);
