@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use bytes::Bytes;
 use event::{Code, Gpc, index, limits, privacy, time};
@@ -29,11 +30,11 @@ const ADDRESSES: [Name; 2] = [Name::PAGE_URL, Name::REFERER_URL];
 /// Bytes that the gateway's own members take, about.
 const OWN_BYTES: usize = 512;
 
-/// An event that is fit for the stream.
+/// An event that is fit for the stream: where key and value of its record lie in what was written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Admitted {
-    pub(crate) key: Bytes,
-    pub(crate) value: Bytes,
+    pub(crate) key: Range<usize>,
+    pub(crate) value: Range<usize>,
     /// Whether the visitor asks for privacy.
     pub(crate) is_private: bool,
 }
@@ -140,8 +141,8 @@ impl<'a> Admission<'a> {
                 .filter(|id| !id.is_empty() && id.len() <= limits::MAX_EVENT_ID_BYTES)
                 .unwrap_or_else(|| Cow::Borrowed(event_id.as_str())),
         };
-        out.start(key.len() + event.raw.len() + self.shared_bytes + OWN_BYTES);
-        let key = out.bytes(&key);
+        let key = out.alone(&key);
+        out.start();
 
         out.members(self.opening.written());
         if let EventId::Made(id, original) = &event_id {
@@ -211,6 +212,11 @@ impl<'a> Admission<'a> {
             value: out.finish(),
             is_private: anonymize,
         }))
+    }
+
+    /// The records of the events that were admitted lie in this, one behind the other.
+    pub(crate) fn written(self) -> Bytes {
+        self.out.into_bytes()
     }
 }
 

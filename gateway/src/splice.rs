@@ -1,9 +1,10 @@
 //! Writes JSON objects member by member, one after another into one buffer.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::IpAddr;
+use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use event::text::must_escape;
 
 use crate::names::Name;
@@ -12,38 +13,43 @@ use crate::scan::Member;
 /// The objects being written.
 #[derive(Debug, Default)]
 pub(crate) struct Splice {
-    out: BytesMut,
-    is_first: bool,
+    out: Vec<u8>,
+    /// Where the object starts.
+    start: usize,
 }
 
 impl Splice {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self {
-            out: BytesMut::with_capacity(bytes),
-            is_first: true,
+            out: Vec::with_capacity(bytes),
+            start: 0,
         }
     }
 
-    /// Bytes of a text on their own, in the same buffer.
-    pub(crate) fn bytes(&mut self, text: &str) -> Bytes {
+    /// Writes a text on its own, and tells where it lies.
+    pub(crate) fn alone(&mut self, text: &str) -> Range<usize> {
+        let start = self.out.len();
         self.out.extend_from_slice(text.as_bytes());
-        self.out.split().freeze()
+        start..self.out.len()
     }
 
-    /// Starts an object that will take about `bytes`.
-    pub(crate) fn start(&mut self, bytes: usize) {
-        self.out.clear();
-        self.out.reserve(bytes);
-        self.is_first = true;
+    /// Starts an object.
+    pub(crate) fn start(&mut self) {
+        self.start = self.out.len();
     }
 
-    /// Ends the object.
-    pub(crate) fn finish(&mut self) -> Bytes {
-        if self.is_first {
-            self.out.extend_from_slice(b"{");
+    /// Ends the object, and tells where it lies.
+    pub(crate) fn finish(&mut self) -> Range<usize> {
+        if self.out.len() == self.start {
+            self.out.push(b'{');
         }
-        self.out.extend_from_slice(b"}");
-        self.out.split().freeze()
+        self.out.push(b'}');
+        self.start..self.out.len()
+    }
+
+    /// All that was written.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.out.into()
     }
 
     /// A member whose value is JSON.
@@ -66,23 +72,24 @@ impl Splice {
             // By hand, for nearly every event has one.
             IpAddr::V4(address) => {
                 for (place, octet) in address.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        self.out.push(b'.');
+                    }
                     let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|d| b'0' + d);
                     let zeros = usize::from(octet < 100) + usize::from(octet < 10);
-                    self.out
-                        .extend_from_slice(if place == 0 { b"" } else { b"." });
-                    self.out.extend_from_slice(&digits[zeros..]);
+                    self.out.extend(&digits[zeros..]);
                 }
             }
             IpAddr::V6(address) => {
                 write!(self.out, "{address}").expect("memory takes whatever is written");
             }
         }
-        self.out.extend_from_slice(b"\"");
+        self.out.push(b'"');
     }
 
-    /// The members written so far, as [`members`](Self::members) takes them.
+    /// The members of the object so far, as [`members`](Self::members) takes them.
     pub(crate) fn written(&self) -> &[u8] {
-        self.out.get(1..).unwrap_or_default()
+        self.out.get(self.start + 1..).unwrap_or_default()
     }
 
     /// Members as they are, separated by commas.
@@ -115,21 +122,20 @@ impl Splice {
             Some(name) => self.out.extend_from_slice(name.as_bytes()),
             None => self.string(&member.name(object)),
         }
-        self.out.extend_from_slice(b":");
+        self.out.push(b':');
         self.out
             .extend_from_slice(member.value(object).raw.as_bytes());
     }
 
-    fn piece(&mut self, object: &str, piece: std::ops::Range<usize>) {
+    fn piece(&mut self, object: &str, piece: Range<usize>) {
         if !piece.is_empty() {
             self.members(&object.as_bytes()[piece]);
         }
     }
 
     fn separate(&mut self) {
-        let before: &[u8] = if self.is_first { b"{" } else { b"," };
-        self.out.extend_from_slice(before);
-        self.is_first = false;
+        let is_first = self.out.len() == self.start;
+        self.out.push(if is_first { b'{' } else { b',' });
     }
 
     fn string(&mut self, text: &str) {
@@ -137,8 +143,8 @@ impl Splice {
             let text = serde_json::to_string(text).expect("a string can be written to memory");
             return self.out.extend_from_slice(text.as_bytes());
         }
-        self.out.extend_from_slice(b"\"");
+        self.out.push(b'"');
         self.out.extend_from_slice(text.as_bytes());
-        self.out.extend_from_slice(b"\"");
+        self.out.push(b'"');
     }
 }
