@@ -7,13 +7,11 @@
 //! - `read` makes a document from JSON, `flat` most of them without a general parser
 //! - `repair` brings every value into the kind of its field
 //! - `props` bounds and flattens the members that Weir does not know
-//! - `instant` reads and writes times
-//! - `plain` tells texts that need no escapes
+//! - `instant` reads times
 //! - `write` makes JSON of it
 
 mod flat;
 pub(crate) mod instant;
-mod plain;
 pub(crate) mod props;
 pub(crate) mod read;
 pub(crate) mod repair;

@@ -5,11 +5,15 @@
 //! seconds below 10^11 and as epoch milliseconds from there (10^11 s is the year 5138, 10^11 ms is
 //! March 1973).
 
+mod plain;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde_json::Value;
+
+pub use plain::write;
 
 /// How far in the future a client's time may lie before it is disbelieved: five minutes, the
 /// tolerance that peers use for clocks that are set by hand.
@@ -36,6 +40,10 @@ pub fn parse_text(text: &str) -> Option<Timestamp> {
     if text.is_empty() || text.len() > 40 {
         return None;
     }
+    plain::read(text.as_bytes()).or_else(|| parse_general(text))
+}
+
+fn parse_general(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(time);
     }
@@ -75,7 +83,13 @@ pub fn is_accepted(time: Timestamp, received: Timestamp, max_age: Duration) -> b
 /// RFC 3339 in UTC with milliseconds, the form that Weir writes.
 #[must_use]
 pub fn format(time: Timestamp) -> String {
-    format!("{time:.3}")
+    if time < Timestamp::UNIX_EPOCH {
+        return format!("{time:.3}");
+    }
+    let mut text = Vec::with_capacity(32);
+    let milliseconds = Timestamp::from_millisecond(time.as_millisecond());
+    write(&mut text, milliseconds.unwrap_or(time));
+    String::from_utf8(text).expect("digits and marks are a text")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use bytes::Bytes;
 use event::{Code, Gpc, index, limits, privacy, time};
@@ -14,26 +15,26 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::names::{Copied, Name};
+use crate::names::{Name, Named};
 use crate::scan::{Member, Scanned, Scanner, Value};
 use crate::sender::{Sender, Visitor};
 use crate::splice::Splice;
 use crate::visitor::{self, Traits};
 
 /// Members that go when the visitor asks for privacy.
-const IDENTIFYING: [Name; 3] = [Name::UserCustomId, Name::UserDomainId, Name::ClickId];
+const IDENTIFYING: [Name; 3] = [Name::USER_CUSTOM_ID, Name::USER_DOMAIN_ID, Name::CLICK_ID];
 
 /// Members that are addresses of pages, which may carry click ids.
-const ADDRESSES: [Name; 2] = [Name::PageUrl, Name::RefererUrl];
+const ADDRESSES: [Name; 2] = [Name::PAGE_URL, Name::REFERER_URL];
 
 /// Bytes that the gateway's own members take, about.
 const OWN_BYTES: usize = 512;
 
-/// An event that is fit for the stream.
+/// An event that is fit for the stream: where key and value of its record lie in what was written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Admitted {
-    pub(crate) key: Bytes,
-    pub(crate) value: Bytes,
+    pub(crate) key: Range<usize>,
+    pub(crate) value: Range<usize>,
     /// Whether the visitor asks for privacy.
     pub(crate) is_private: bool,
 }
@@ -46,8 +47,9 @@ pub(crate) struct Admission<'a> {
     shared_bytes: usize,
     shared_depth: usize,
     /// The members that every record of the request starts with.
-    opening: Vec<u8>,
-    copied: Copied,
+    opening: Splice,
+    /// What the browser's headers hint, as JSON.
+    hints: Option<String>,
     out: Splice,
 }
 
@@ -60,15 +62,14 @@ impl<'a> Admission<'a> {
         bytes: usize,
     ) -> Self {
         let mut opening = Splice::with_capacity(256);
-        opening.text("received_at", &time::format(sender.received_at));
-        opening.text("collector", &config.collector);
+        opening.text(Name::RECEIVED_AT, &time::format(sender.received_at));
+        opening.text(Name::COLLECTOR, &config.collector);
         if sender.gpc {
-            opening.raw("gpc", "true");
+            opening.raw(Name::GPC, "true");
         }
         if let Some(known) = sender.source {
-            opening.text("source_name", &known.source.name);
+            opening.text(Name::SOURCE_NAME, &known.source.name);
         }
-        let opening = opening.finish();
         let depth = |value: &Value<'_>| {
             let scanned = Scanner::new(value.raw).value(&mut Vec::new());
             scanned.map_or(0, |scanned| scanned.depth)
@@ -83,8 +84,8 @@ impl<'a> Admission<'a> {
                 .map(|(_, value)| depth(value))
                 .max()
                 .unwrap_or(0),
-            opening: opening[1..opening.len() - 1].to_vec(),
-            copied: Copied::default(),
+            opening,
+            hints: sender.hints.as_ref().map(Json::to_string),
             out: Splice::with_capacity(bytes + bytes / 4 + OWN_BYTES),
         }
     }
@@ -93,7 +94,7 @@ impl<'a> Admission<'a> {
     pub(crate) fn admit(
         &mut self,
         event: &Scanned<'_>,
-        members: &[Member<'_>],
+        members: &mut [Member],
     ) -> Result<Option<Admitted>, Code> {
         let (sender, config) = (self.sender, self.config);
         if event.raw.len() + self.shared_bytes > config.max_event_bytes {
@@ -105,14 +106,12 @@ impl<'a> Admission<'a> {
         if !event.is_object {
             return Err(Code::NotAnObject);
         }
-        let places = self.copied.sort(members);
-        let (copied, out) = (&mut self.copied, &mut self.out);
-        let own = |name| places.value(members, name);
-        let mut leave_out = |name| copied.leave_out(&places, name);
-        check_type(own(Name::EventType), sender)?;
-        let client_time = check_age(own(Name::EventTimestamp), sender, config)?;
+        let mut named = Named::sort(event.raw, members);
+        let out = &mut self.out;
+        check_type(named.value(Name::EVENT_TYPE), sender)?;
+        let client_time = check_age(named.value(Name::EVENT_TIMESTAMP), sender, config)?;
 
-        let consent = own(Name::Consent).and_then(Value::text);
+        let consent = named.value(Name::CONSENT).and_then(Value::text);
         let is_denied = consent.is_some_and(|c| c.trim().eq_ignore_ascii_case("denied"));
         if (sender.gpc || is_denied) && config.gpc == Gpc::Drop {
             return Ok(None);
@@ -124,83 +123,100 @@ impl<'a> Admission<'a> {
             let found = self.shared.iter().find(|(n, _)| *n == name);
             found.map(|(_, value)| *value)
         };
-        let all = |name| own(name).or_else(|| shared(name));
-        let visitor_id = match is_absent(own(Name::UserDomainId)) && !anonymize {
-            true => visitor_id(sender, client_time, |name| all(name).and_then(Value::text)),
+        let visitor_id = match is_absent(named.value(Name::USER_DOMAIN_ID)) && !anonymize {
+            true => visitor_id(sender, client_time, |name| {
+                let value = named.value(name).or_else(|| shared(name));
+                value.and_then(Value::text)
+            }),
             false => None,
         };
-        let event_id = EventId::of(own(Name::EventId));
+        let event_id = EventId::of(named.value(Name::EVENT_ID));
         let key = match anonymize {
             true => Cow::Owned(Uuid::new_v4().to_string()),
             false => visitor_id
                 .as_deref()
                 .map(Cow::Borrowed)
-                .or_else(|| own(Name::UserDomainId).and_then(Value::text))
-                .or_else(|| own(Name::SessionId).and_then(Value::text))
+                .or_else(|| named.value(Name::USER_DOMAIN_ID).and_then(Value::text))
+                .or_else(|| named.value(Name::SESSION_ID).and_then(Value::text))
                 .filter(|id| !id.is_empty() && id.len() <= limits::MAX_EVENT_ID_BYTES)
                 .unwrap_or_else(|| Cow::Borrowed(event_id.as_str())),
         };
-        out.start(key.len() + event.raw.len() + self.shared_bytes + OWN_BYTES);
-        let key = out.bytes(&key);
+        let key = out.alone(&key);
+        out.start();
 
-        out.members(&self.opening);
+        out.members(self.opening.written());
         if let EventId::Made(id, original) = &event_id {
             if let Some(original) = original {
-                out.text("event_id_original", original);
+                out.text(Name::EVENT_ID_ORIGINAL, original);
             }
-            out.text("event_id", id);
-            leave_out(Name::EventId);
+            out.text(Name::EVENT_ID, id);
+            named.leave_out(Name::EVENT_ID);
         }
-        let claimed = own(Name::IpAddress).and_then(Value::text);
+        let claimed = named.value(Name::IP_ADDRESS).and_then(Value::text);
         let claimed = claimed.as_deref().filter(|text| !text.is_empty());
         let source = claimed.map_or("connection", |_| "claimed");
-        out.text("ip_source", source);
+        out.text(Name::IP_SOURCE, source);
         if let Some(address) = address(claimed, sender.address, anonymize) {
-            out.text(Name::IpAddress.as_str(), &address.to_string());
+            out.address(Name::IP_ADDRESS, address);
         }
         // Under privacy a claim that is no address cannot be cut, so it goes.
         if claimed.is_none() || anonymize {
-            leave_out(Name::IpAddress);
+            named.leave_out(Name::IP_ADDRESS);
         }
         for (name, value) in [
-            (Name::UserAgent, sender.user_agent),
-            (Name::Language, sender.language),
+            (Name::USER_AGENT, sender.user_agent),
+            (Name::LANGUAGE, sender.language),
         ] {
-            if let Some(value) = value.filter(|_| is_absent(own(name))) {
-                out.text(name.as_str(), value);
-                leave_out(name);
+            if let Some(value) = value.filter(|_| is_absent(named.value(name))) {
+                out.text(name, value);
+                named.leave_out(name);
             }
         }
-        if let Some(hints) = merged_hints(all(Name::Hints), sender) {
-            out.raw(Name::Hints.as_str(), &hints);
+        let hints = named.value(Name::HINTS).or_else(|| shared(Name::HINTS));
+        let hints = hints
+            .map(|value| value.raw)
+            .filter(|raw| raw.starts_with('{'));
+        let hints = match (hints, &sender.hints) {
+            (Some(sent), Some(headers)) => merged_hints(sent, headers).map(Cow::Owned),
+            (sent, _) => sent.or(self.hints.as_deref()).map(Cow::Borrowed),
+        };
+        if let Some(hints) = hints {
+            out.raw(Name::HINTS, &hints);
         }
-        leave_out(Name::Hints);
+        named.leave_out(Name::HINTS);
         for (name, value) in self.shared.iter().copied() {
-            if name != Name::Hints && is_absent(own(name)) {
-                out.raw(name.as_str(), value.raw);
-                leave_out(name);
+            if name != Name::HINTS && is_absent(named.value(name)) {
+                out.raw(name, value.raw);
+                named.leave_out(name);
             }
         }
         if let Some(id) = &visitor_id {
-            out.text(Name::UserDomainId.as_str(), id);
-            leave_out(Name::UserDomainId);
+            out.text(Name::USER_DOMAIN_ID, id);
+            named.leave_out(Name::USER_DOMAIN_ID);
         }
         if anonymize {
-            IDENTIFYING.into_iter().for_each(&mut leave_out);
+            IDENTIFYING
+                .into_iter()
+                .for_each(|name| named.leave_out(name));
             for name in ADDRESSES {
-                let address = own(name).and_then(Value::text);
+                let address = named.value(name).and_then(Value::text);
                 if let Some(blanked) = address.and_then(|a| privacy::blank_click_ids(&a)) {
-                    out.text(name.as_str(), &blanked);
-                    leave_out(name);
+                    out.text(name, &blanked);
+                    named.leave_out(name);
                 }
             }
         }
-        out.copy(event.text, copied.staying(members));
+        out.copy(event.raw, named.staying());
         Ok(Some(Admitted {
             key,
             value: out.finish(),
             is_private: anonymize,
         }))
+    }
+
+    /// The records of the events that were admitted lie in this, one behind the other.
+    pub(crate) fn written(self) -> Bytes {
+        self.out.into_bytes()
     }
 }
 
@@ -209,7 +225,11 @@ fn check_type(value: Option<Value<'_>>, sender: &Sender<'_>) -> Result<(), Code>
         return Err(Code::MissingEventType);
     };
     let name = value.text().ok_or(Code::InvalidEventType)?;
-    if !(1..=limits::MAX_EVENT_TYPE_CHARS).contains(&name.chars().count()) {
+    // No text has more characters than bytes, and nearly all are short.
+    let is_fit = !name.is_empty()
+        && (name.len() <= limits::MAX_EVENT_TYPE_CHARS
+            || name.chars().count() <= limits::MAX_EVENT_TYPE_CHARS);
+    if !is_fit {
         return Err(Code::InvalidEventType);
     }
     match sender.source.is_none_or(|known| known.takes(&name)) {
@@ -229,11 +249,11 @@ fn visitor_id<'a>(
         Visitor::Cookie { id, .. } => Some(id.to_string()),
         Visitor::Hashed(live) => {
             let salt = live.of(client_time, sender.received_at)?;
-            let agent = member(Name::UserAgent);
+            let agent = member(Name::USER_AGENT);
             let traits = Traits {
-                site: &member(Name::Site).unwrap_or_default(),
-                page_url: &member(Name::PageUrl).unwrap_or_default(),
-                address: visitor::address(member(Name::IpAddress).as_deref(), sender.address),
+                site: &member(Name::SITE).unwrap_or_default(),
+                page_url: &member(Name::PAGE_URL).unwrap_or_default(),
+                address: visitor::address(member(Name::IP_ADDRESS).as_deref(), sender.address),
                 agent: agent.as_deref().or(sender.user_agent).unwrap_or_default(),
             };
             Some(visitor::daily_hash(salt, &traits))
@@ -305,16 +325,9 @@ fn address(claimed: Option<&str>, connection: IpAddr, anonymize: bool) -> Option
 }
 
 /// What the sender hints, over what the browser's headers hint.
-fn merged_hints<'a>(sent: Option<Value<'a>>, sender: &Sender<'_>) -> Option<Cow<'a, str>> {
-    let sent = sent
-        .map(|value| value.raw)
-        .filter(|raw| raw.starts_with('{'));
-    let (Some(sent), Some(headers)) = (sent, &sender.hints) else {
-        let headers = || Some(Cow::Owned(sender.hints.as_ref()?.to_string()));
-        return sent.map(Cow::Borrowed).or_else(headers);
-    };
+fn merged_hints(sent: &str, headers: &Json) -> Option<String> {
     let mut merged = headers.as_object().cloned().unwrap_or_default();
     let sent: serde_json::Map<String, Json> = serde_json::from_str(sent).ok()?;
     merged.extend(sent);
-    Some(Cow::Owned(Json::Object(merged).to_string()))
+    Some(Json::Object(merged).to_string())
 }

@@ -24,7 +24,7 @@ enum Layout<'a> {
     /// What is left of an array, in front of an element.
     Array,
     /// The lines that are left.
-    Lines(std::str::Lines<'a>),
+    Lines(&'a str),
     /// None are left.
     End,
 }
@@ -38,14 +38,14 @@ impl<'a> Batch<'a> {
         body: &'a [u8],
         is_ndjson: bool,
         max_events: usize,
-        members: &mut Vec<Member<'a>>,
+        members: &mut Vec<Member>,
     ) -> Result<Self, Problem> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let text = std::str::from_utf8(body).map_err(|_| Problem::BadEncoding)?;
         let mut batch = Self {
             shared: Vec::new(),
             scanner: Scanner::new(text),
-            layout: Layout::Lines(text.lines()),
+            layout: Layout::Lines(text),
             max_events,
             count: 0,
         };
@@ -80,7 +80,7 @@ impl<'a> Batch<'a> {
     /// at all.
     pub(crate) fn next(
         &mut self,
-        members: &mut Vec<Member<'a>>,
+        members: &mut Vec<Member>,
     ) -> Result<Option<Scanned<'a>>, Problem> {
         let event = match &mut self.layout {
             Layout::One(event) => event.take(),
@@ -91,7 +91,7 @@ impl<'a> Batch<'a> {
                 }
                 Some(event)
             }
-            Layout::Lines(lines) => match lines.map(str::trim).find(|line| !line.is_empty()) {
+            Layout::Lines(lines) => match next_line(lines) {
                 None => None,
                 Some(line) => {
                     self.scanner.restart(line);
@@ -133,6 +133,19 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Takes the next line that has more than space, without space around it.
+fn next_line<'a>(lines: &mut &'a str) -> Option<&'a str> {
+    while !lines.is_empty() {
+        let end = memchr::memchr(b'\n', lines.as_bytes()).unwrap_or(lines.len());
+        let line = lines[..end].trim();
+        *lines = lines.get(end + 1..).unwrap_or_default();
+        if !line.is_empty() {
+            return Some(line);
+        }
+    }
+    None
+}
+
 impl From<Malformed> for Problem {
     fn from(_: Malformed) -> Self {
         Self::BadJson
@@ -141,16 +154,21 @@ impl From<Malformed> for Problem {
 
 /// The events of an envelope, which is an object with `events` and without an `event_type` of its
 /// own, and what they share.
-fn envelope<'a>(scanned: &Scanned<'a>, members: &[Member<'a>]) -> Option<(Value<'a>, Shared<'a>)> {
+fn envelope<'a>(scanned: &Scanned<'a>, members: &[Member]) -> Option<(Value<'a>, Shared<'a>)> {
     if !scanned.is_object {
         return None;
     }
-    let last = |name: &str| members.iter().rev().find(|m| m.name == name);
-    let events = last("events").filter(|events| events.value.raw.starts_with('['))?;
-    if last("event_type").is_some() {
+    let last = |is_it: &dyn Fn(&Member) -> bool| {
+        let member = members.iter().rfind(|member| is_it(member))?;
+        Some(member.value(scanned.raw))
+    };
+    let field = |name: Name| last(&|member| member.field == Some(name));
+    let events = last(&|member| member.field.is_none() && member.name(scanned.raw) == "events");
+    let events = events.filter(|events| events.raw.starts_with('['))?;
+    if field(Name::EVENT_TYPE).is_some() {
         return None;
     }
     let shared = SHARED.into_iter();
-    let shared = shared.filter_map(|name| Some((name, last(name.as_str())?.value)));
-    Some((events.value, shared.collect()))
+    let shared = shared.filter_map(|name| Some((name, field(name)?)));
+    Some((events, shared.collect()))
 }

@@ -346,25 +346,28 @@ fn sort<'a>(
         dropped: 0,
         is_private: false,
     };
-    let mut index = 0;
+    let (mut index, mut fit) = (0, Vec::new());
     while let Some(event) = batch.next(&mut members)? {
-        match admission.admit(&event, &members) {
+        match admission.admit(&event, &mut members) {
             Ok(Some(admitted)) => {
                 sorted.is_private |= admitted.is_private;
-                sorted.fit.push(record(admitted, sender));
+                fit.push(admitted);
             }
             Ok(None) => sorted.dropped += 1,
             Err(code) => sorted.unfit.push((index, code, event.raw)),
         }
         index += 1;
     }
+    let written = admission.written();
+    let records = fit.into_iter().map(|one| record(one, &written, sender));
+    sorted.fit = records.collect();
     Ok(sorted)
 }
 
-fn record(admitted: Admitted, sender: &Sender<'_>) -> Record {
+fn record(admitted: Admitted, written: &Bytes, sender: &Sender<'_>) -> Record {
     Record {
-        key: Some(admitted.key),
-        value: admitted.value,
+        key: Some(written.slice(admitted.key)),
+        value: written.slice(admitted.value),
         headers: HEADERS.clone(),
         timestamp_ms: sender.received_at.as_millisecond(),
     }

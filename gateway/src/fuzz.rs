@@ -40,14 +40,17 @@ fn admit_all(body: &[u8], is_ndjson: bool, max_events: usize) -> Result<usize, P
     let mut batch = Batch::open(body, is_ndjson, max_events, &mut members)?;
     let shared = std::mem::take(&mut batch.shared);
     let mut admission = Admission::new(&sender, &config, &shared, body.len());
-    let mut count = 0;
+    let (mut count, mut all) = (0, Vec::new());
     while let Some(event) = batch.next(&mut members)? {
         count += 1;
-        let Ok(Some(admitted)) = admission.admit(&event, &members) else {
-            continue;
-        };
+        if let Ok(Some(admitted)) = admission.admit(&event, &mut members) {
+            all.push((event, admitted));
+        }
+    }
+    let written = admission.written();
+    for (event, admitted) in all {
         let kept: BTreeMap<String, Box<RawValue>> =
-            serde_json::from_slice(&admitted.value).expect("a record is JSON");
+            serde_json::from_slice(&written[admitted.value]).expect("a record is JSON");
         // A map takes the last of several members with one name, as the gateway does.
         let sent: BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(event.raw).expect("an admitted event is an object");

@@ -1,6 +1,9 @@
 //! What becomes of each member of an event, by its name.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::num::NonZeroU8;
 use std::sync::LazyLock;
 
 use event::{FIELDS, Origin};
@@ -8,161 +11,246 @@ use foldhash::fast::FixedState;
 
 use crate::scan::{Member, Value};
 
-/// Members that the gateway looks at.
+/// The name of a field of [`FIELDS`], by its place there, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Name {
-    EventType,
-    EventTimestamp,
-    EventId,
-    Consent,
-    Site,
-    SentAt,
-    Lib,
-    Hints,
-    IpAddress,
-    UserAgent,
-    Language,
-    PageUrl,
-    RefererUrl,
-    UserDomainId,
-    UserCustomId,
-    SessionId,
-    ClickId,
-}
+pub(crate) struct Name(NonZeroU8);
 
-const NAMES: [(&str, Name); 17] = [
-    ("event_type", Name::EventType),
-    ("event_timestamp", Name::EventTimestamp),
-    ("event_id", Name::EventId),
-    ("consent", Name::Consent),
-    ("site", Name::Site),
-    ("sent_at", Name::SentAt),
-    ("lib", Name::Lib),
-    ("hints", Name::Hints),
-    ("ip_address", Name::IpAddress),
-    ("browser_user_agent", Name::UserAgent),
-    ("browser_language", Name::Language),
-    ("page_url", Name::PageUrl),
-    ("referer_url", Name::RefererUrl),
-    ("user_domain_id", Name::UserDomainId),
-    ("user_custom_id", Name::UserCustomId),
-    ("session_id", Name::SessionId),
-    ("click_id", Name::ClickId),
-];
-
-/// Members of an envelope that each event gets where it has none of the name.
-pub(crate) const SHARED: [Name; 4] = [Name::Site, Name::SentAt, Name::Lib, Name::Hints];
+const _: () = assert!(FIELDS.len() < u8::MAX as usize);
 
 impl Name {
+    pub(crate) const RECEIVED_AT: Self = Self::of("received_at");
+    pub(crate) const COLLECTOR: Self = Self::of("collector");
+    pub(crate) const GPC: Self = Self::of("gpc");
+    pub(crate) const SOURCE_NAME: Self = Self::of("source_name");
+    pub(crate) const EVENT_ID_ORIGINAL: Self = Self::of("event_id_original");
+    pub(crate) const IP_SOURCE: Self = Self::of("ip_source");
+    pub(crate) const EVENT_TYPE: Self = Self::of("event_type");
+    pub(crate) const EVENT_TIMESTAMP: Self = Self::of("event_timestamp");
+    pub(crate) const EVENT_ID: Self = Self::of("event_id");
+    pub(crate) const CONSENT: Self = Self::of("consent");
+    pub(crate) const SITE: Self = Self::of("site");
+    pub(crate) const SENT_AT: Self = Self::of("sent_at");
+    pub(crate) const LIB: Self = Self::of("lib");
+    pub(crate) const HINTS: Self = Self::of("hints");
+    pub(crate) const IP_ADDRESS: Self = Self::of("ip_address");
+    pub(crate) const USER_AGENT: Self = Self::of("browser_user_agent");
+    pub(crate) const LANGUAGE: Self = Self::of("browser_language");
+    pub(crate) const PAGE_URL: Self = Self::of("page_url");
+    pub(crate) const REFERER_URL: Self = Self::of("referer_url");
+    pub(crate) const USER_DOMAIN_ID: Self = Self::of("user_domain_id");
+    pub(crate) const USER_CUSTOM_ID: Self = Self::of("user_custom_id");
+    pub(crate) const SESSION_ID: Self = Self::of("session_id");
+    pub(crate) const CLICK_ID: Self = Self::of("click_id");
+
+    /// The name of a field; one that the table lacks does not compile.
+    const fn of(name: &str) -> Self {
+        let mut place = 0;
+        while place < FIELDS.len() {
+            if is_equal(FIELDS[place].name.as_bytes(), name.as_bytes()) {
+                return Self::at(place);
+            }
+            place += 1;
+        }
+        panic!("the field table lacks this name");
+    }
+
+    const fn at(place: usize) -> Self {
+        Self(NonZeroU8::MIN.saturating_add(place as u8))
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
-        NAMES[self as usize].0
+        FIELDS[self.index()].name
+    }
+
+    /// `"name":`, as it mostly stands in an event.
+    pub(crate) fn quoted(self) -> &'static [u8] {
+        let quoted = &QUOTED[self.index()];
+        &quoted.padded[..usize::from(quoted.length)]
+    }
+
+    /// Whether clients may not set it.
+    fn is_reserved(self) -> bool {
+        FIELDS[self.index()].origin != Origin::Client
+    }
+
+    fn index(self) -> usize {
+        usize::from(self.0.get()) - 1
+    }
+
+    /// `None` where the table has no field of this name.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        /// The names are constants, so nobody can choose them to collide.
+        static NAMES: LazyLock<HashMap<&str, Name, FixedState>> = LazyLock::new(|| {
+            let names = (0..FIELDS.len()).map(Name::at);
+            names.map(|name| (name.as_str(), name)).collect()
+        });
+        NAMES.get(name).copied()
+    }
+
+    /// The name that came behind `previous` the last time, on this thread: senders keep to an order.
+    pub(crate) fn guess_behind(previous: Option<Self>) -> Self {
+        FOLLOWERS.with(|followers| followers[place_behind(previous)].get())
+    }
+
+    /// [`find`](Self::find), to be guessed the next time.
+    pub(crate) fn find_behind(previous: Option<Self>, name: &str) -> Option<Self> {
+        let found = Self::find(name)?;
+        FOLLOWERS.with(|followers| followers[place_behind(previous)].set(found));
+        Some(found)
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Named(Name),
-    /// Clients may not set it.
-    Reserved,
+/// `"name":`
+struct Quoted {
+    padded: [u8; 31],
+    length: u8,
 }
 
-/// The names are constants, so nobody can choose them to collide.
-static CLASSES: LazyLock<HashMap<&str, Class, FixedState>> = LazyLock::new(|| {
-    let ours = FIELDS.iter().filter(|field| field.origin != Origin::Client);
-    let reserved = ours.map(|field| (field.name, Class::Reserved));
-    let named = NAMES.map(|(name, which)| (name, Class::Named(which)));
-    reserved.chain(named).collect()
-});
+static QUOTED: [Quoted; FIELDS.len()] = {
+    let mut all = [const {
+        Quoted {
+            padded: [0; 31],
+            length: 0,
+        }
+    }; FIELDS.len()];
+    let mut place = 0;
+    while place < FIELDS.len() {
+        let name = FIELDS[place].name.as_bytes();
+        let quoted = &mut all[place];
+        quoted.padded[0] = b'"';
+        let mut at = 0;
+        while at < name.len() {
+            quoted.padded[at + 1] = name[at];
+            at += 1;
+        }
+        quoted.padded[at + 1] = b'"';
+        quoted.padded[at + 2] = b':';
+        quoted.length = at as u8 + 3;
+        place += 1;
+    }
+    all
+};
 
-/// Members without a class of which each is compared with those before it; above it they are hashed.
+thread_local! {
+    /// The name that came last at the start of an event, and behind each.
+    static FOLLOWERS: [Cell<Name>; FIELDS.len() + 1] =
+        const { [const { Cell::new(Name::at(0)) }; FIELDS.len() + 1] };
+}
+
+fn place_behind(previous: Option<Name>) -> usize {
+    previous.map_or(0, |name| usize::from(name.0.get()))
+}
+
+const fn is_equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut place = 0;
+    while place < a.len() {
+        if a[place] != b[place] {
+            return false;
+        }
+        place += 1;
+    }
+    true
+}
+
+/// Members of an envelope that each event gets where it has none of the name.
+pub(crate) const SHARED: [Name; 4] = [Name::SITE, Name::SENT_AT, Name::LIB, Name::HINTS];
+
+/// Members of other names of which each is compared with those before it; above it they are hashed.
 const COMPARED: usize = 64;
 
-/// Where the members of an event lie that the gateway looks at: of several with one name the last.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Places([Option<usize>; NAMES.len()]);
+/// No member of an event: they are fewer.
+const NOWHERE: u16 = u16::MAX;
 
-impl Places {
-    /// The value of a member of the event.
-    pub(crate) fn value<'a>(&self, members: &[Member<'a>], which: Name) -> Option<Value<'a>> {
-        self.0[which as usize].map(|at| members[at].value)
-    }
+/// The members of an event by their names.
+pub(crate) struct Named<'e, 'a> {
+    event: &'a str,
+    members: &'e mut [Member],
+    /// Where each field lies: of several with one name the last.
+    places: [u16; FIELDS.len()],
 }
 
-/// Which members of an event are copied.
-#[derive(Debug)]
-pub(crate) struct Copied {
-    stays: Vec<bool>,
-    others: Vec<usize>,
-}
-
-impl Default for Copied {
-    /// With room for the members of most events.
-    fn default() -> Self {
+impl<'e, 'a> Named<'e, 'a> {
+    /// Sorts the members of an event. Those that clients may not set do not stay, nor do any but the
+    /// last of several with one name.
+    pub(crate) fn sort(event: &'a str, members: &'e mut [Member]) -> Self {
+        let mut places = [NOWHERE; FIELDS.len()];
+        let mut others = 0;
+        for at in 0..members.len() {
+            let Some(field) = members[at].field else {
+                others += 1;
+                continue;
+            };
+            if field.is_reserved() {
+                members[at].stays = false;
+                continue;
+            }
+            let earlier = std::mem::replace(&mut places[field.index()], at as u16);
+            if earlier != NOWHERE {
+                members[usize::from(earlier)].stays = false;
+            }
+        }
+        if others > 1 {
+            keep_last_of_others(event, members);
+        }
         Self {
-            stays: Vec::with_capacity(64),
-            others: Vec::with_capacity(64),
+            event,
+            members,
+            places,
         }
     }
-}
 
-impl Copied {
-    /// Sorts the members of another event. Those that clients may not set go, and all but the last of
-    /// several with one name.
-    pub(crate) fn sort(&mut self, members: &[Member<'_>]) -> Places {
-        let mut places = [None; NAMES.len()];
-        self.others.clear();
-        self.stays.clear();
-        self.stays.resize(members.len(), true);
-        let mut seen = 0_u64;
-        for (at, member) in members.iter().enumerate() {
-            let name: &str = &member.name;
-            match CLASSES.get(name) {
-                Some(Class::Reserved) => self.stays[at] = false,
-                Some(Class::Named(which)) => {
-                    if let Some(earlier) = places[*which as usize].replace(at) {
-                        self.stays[earlier] = false;
-                    }
-                }
-                None => {
-                    if self.others.len() < COMPARED {
-                        let bit = 1 << (fingerprint(name) % 64);
-                        if seen & bit != 0 {
-                            let same = |one: &&usize| members[**one].name == name;
-                            if let Some(earlier) = self.others.iter().rfind(same) {
-                                self.stays[*earlier] = false;
-                            }
-                        }
-                        seen |= bit;
-                    }
-                    self.others.push(at);
-                }
-            }
+    /// The value of a field.
+    pub(crate) fn value(&self, name: Name) -> Option<Value<'a>> {
+        match self.places[name.index()] {
+            NOWHERE => None,
+            at => Some(self.members[usize::from(at)].value(self.event)),
         }
-        if self.others.len() > COMPARED {
-            let mut last = HashMap::with_capacity(self.others.len());
-            for at in &self.others {
-                if let Some(earlier) = last.insert(&*members[*at].name, *at) {
-                    self.stays[earlier] = false;
-                }
-            }
-        }
-        Places(places)
     }
 
-    /// Leaves a member out.
-    pub(crate) fn leave_out(&mut self, places: &Places, which: Name) {
-        if let Some(at) = places.0[which as usize] {
-            self.stays[at] = false;
+    /// Lets a field not stay.
+    pub(crate) fn leave_out(&mut self, name: Name) {
+        let at = self.places[name.index()];
+        if at != NOWHERE {
+            self.members[usize::from(at)].stays = false;
         }
     }
 
     /// The members that stay, in order.
-    pub(crate) fn staying<'m, 'a>(
-        &'m self,
-        members: &'m [Member<'a>],
-    ) -> impl Iterator<Item = &'m Member<'a>> {
-        let stays = self.stays.iter().zip(members);
-        stays.filter(|(stays, _)| **stays).map(|(_, member)| member)
+    pub(crate) fn staying(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.stays)
+    }
+}
+
+/// Of the members that are no fields all but the last of several with one name do not stay.
+fn keep_last_of_others(event: &str, members: &mut [Member]) {
+    let mut others: Vec<(Cow<'_, str>, usize)> = Vec::new();
+    let mut seen = 0_u64;
+    for at in 0..members.len() {
+        if members[at].field.is_some() {
+            continue;
+        }
+        let name = members[at].name(event);
+        if others.len() < COMPARED {
+            let bit = 1 << (fingerprint(&name) % 64);
+            if seen & bit != 0
+                && let Some((_, earlier)) = others.iter().rfind(|(other, _)| *other == name)
+            {
+                members[*earlier].stays = false;
+            }
+            seen |= bit;
+        }
+        others.push((name, at));
+    }
+    if others.len() > COMPARED {
+        let mut last = HashMap::with_capacity(others.len());
+        for (name, at) in others {
+            if let Some(earlier) = last.insert(name, at) {
+                members[earlier].stays = false;
+            }
+        }
     }
 }
 
@@ -181,21 +269,26 @@ mod tests {
     fn staying(event: &str) -> Vec<String> {
         let mut members = Vec::new();
         let scanned = Scanner::new(event).value(&mut members);
-        scanned.expect("JSON");
-        let mut copied = Copied::default();
-        copied.sort(&members);
-        let staying = copied.staying(&members);
+        let raw = scanned.expect("JSON").raw;
+        let staying = Named::sort(raw, &mut members);
+        let staying = staying.staying();
         staying
-            .map(|member| format!("{}={}", member.name, member.value.raw))
+            .map(|member| format!("{}={}", member.name(raw), member.value(raw).raw))
             .collect()
     }
 
     #[test]
-    fn names_know_their_place() {
-        for (at, (name, which)) in NAMES.iter().enumerate() {
-            assert_eq!(*which as usize, at, "{name}");
-            assert_eq!(which.as_str(), *name);
+    fn every_field_is_found_by_its_name_and_guessed_the_next_time() {
+        for (place, field) in FIELDS.iter().enumerate() {
+            let name = Name::find(field.name).expect("a field");
+            assert_eq!((name.index(), name.as_str()), (place, field.name));
+            for previous in [None, Some(Name::SITE), Some(name)] {
+                assert_eq!(Name::find_behind(previous, field.name), Some(name));
+                assert_eq!(Name::find_behind(previous, "no such field"), None);
+                assert_eq!(Name::guess_behind(previous), name);
+            }
         }
+        assert_eq!(Name::find("no such field"), None);
     }
 
     #[test]
@@ -204,6 +297,12 @@ mod tests {
             staying(r#"{"site":1,"a":1,"b":2,"\u0061":3,"site":4,"received_at":5,"c":6}"#),
             ["b=2", "a=3", "site=4", "c=6"]
         );
+    }
+
+    #[test]
+    fn a_field_is_known_however_its_name_is_written() {
+        let event = r#"{"site":1,"\u0073ite":2,"\u0072eceived_at":3,"lib" : 4}"#;
+        assert_eq!(staying(event), ["site=2", "lib=4"]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use event::text::plain_prefix;
 
+use crate::names::Name;
+
 /// The text is no JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -17,15 +19,52 @@ pub(crate) struct Malformed;
 /// and no envelope either.
 const MAX_MEMBERS: usize = 16_384;
 
-/// A member of an object.
-#[derive(Debug, Clone)]
-pub(crate) struct Member<'a> {
-    pub(crate) name: Cow<'a, str>,
-    pub(crate) value: Value<'a>,
-    /// Where name and value lie in [`Scanned::text`].
-    pub(crate) span: Range<usize>,
+/// A member of an object: where it lies in [`Scanned::raw`], which its methods are given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    /// The field of its name.
+    pub(crate) field: Option<Name>,
+    /// Whether it is copied.
+    pub(crate) stays: bool,
+    name_has_escape: bool,
+    value_has_escape: bool,
+    start: u32,
+    name_end: u32,
+    value_start: u32,
+    end: u32,
+}
+
+impl Member {
+    pub(crate) fn name<'a>(&self, object: &'a str) -> Cow<'a, str> {
+        let name = Value {
+            raw: &object[self.start as usize..self.name_end as usize],
+            has_escape: self.name_has_escape,
+        };
+        name.text().unwrap_or_default()
+    }
+
+    /// The name with its quotation marks; `None` where it has an escape.
+    pub(crate) fn plain_name<'a>(&self, object: &'a str) -> Option<&'a str> {
+        let name = || &object[self.start as usize..self.name_end as usize];
+        (!self.name_has_escape).then(name)
+    }
+
+    pub(crate) fn value<'a>(&self, object: &'a str) -> Value<'a> {
+        Value {
+            raw: &object[self.value_start as usize..self.end as usize],
+            has_escape: self.value_has_escape,
+        }
+    }
+
+    /// Where name and value lie.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
     /// Whether they lie there without space or escapes in the name: `"name":value`.
-    pub(crate) is_compact: bool,
+    pub(crate) fn is_compact(&self) -> bool {
+        !self.name_has_escape && self.name_end + 1 == self.value_start
+    }
 }
 
 /// A JSON value as it was received.
@@ -55,8 +94,6 @@ impl<'a> Value<'a> {
 /// A value that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scanned<'a> {
-    /// The text that it lies in.
-    pub(crate) text: &'a str,
     /// As it was received, without space around it.
     pub(crate) raw: &'a str,
     /// The deepest nesting of arrays and objects; a scalar has 0.
@@ -94,10 +131,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a value, behind space. The members of an object replace `members`: in order, duplicates included.
-    pub(crate) fn value(
-        &mut self,
-        members: &mut Vec<Member<'a>>,
-    ) -> Result<Scanned<'a>, Malformed> {
+    pub(crate) fn value(&mut self, members: &mut Vec<Member>) -> Result<Scanned<'a>, Malformed> {
         members.clear();
         self.open.clear();
         self.depth = 0;
@@ -111,7 +145,6 @@ impl<'a> Scanner<'a> {
             }
         };
         Ok(Scanned {
-            text: self.text,
             raw: &self.text[start..self.at],
             depth: self.depth,
             is_object,
@@ -119,8 +152,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the object that starts here; false for one that is JSON and yet no event.
-    fn object(&mut self, members: &mut Vec<Member<'a>>) -> Result<bool, Malformed> {
-        let mut is_fit = true;
+    fn object(&mut self, members: &mut Vec<Member>) -> Result<bool, Malformed> {
+        let (base, mut previous, mut is_fit) = (self.at, None, true);
         self.at += 1;
         self.skip_space();
         if self.closes(b'}') {
@@ -128,8 +161,16 @@ impl<'a> Scanner<'a> {
         }
         self.open(b'}');
         loop {
-            match self.member()? {
-                Some(member) if members.len() < MAX_MEMBERS => members.push(member),
+            self.skip_space();
+            let member = match self.usual_member(base, previous) {
+                None => self.member(base, previous)?,
+                usual => usual,
+            };
+            match member {
+                Some(member) if members.len() < MAX_MEMBERS => {
+                    previous = member.field.or(previous);
+                    members.push(member);
+                }
                 _ => is_fit = false,
             }
             if self.ends()? {
@@ -153,43 +194,109 @@ impl<'a> Scanner<'a> {
         self.at == self.text.len()
     }
 
-    /// `None` for a name whose escapes are no text.
-    fn member(&mut self) -> Result<Option<Member<'a>>, Malformed> {
-        self.skip_space();
+    /// The member that comes next where it is as nearly all are: of the name that is guessed, and a
+    /// text without escapes. `None` for any other, of which nothing is taken.
+    fn usual_member(&mut self, base: usize, previous: Option<Name>) -> Option<Member> {
+        let text = self.text.as_bytes();
+        let guess = Name::guess_behind(previous);
+        let start = self.at;
+        if !text.get(start..)?.starts_with(guess.quoted()) {
+            return None;
+        }
+        let behind = start + guess.quoted().len();
+        let value_start = behind + usize::from(text.get(behind) == Some(&b' '));
+        let (b'"', inner) = text.get(value_start..)?.split_first()? else {
+            return None;
+        };
+        let length = plain_prefix(inner);
+        if inner.get(length) != Some(&b'"') {
+            return None;
+        }
+        let end = value_start + length + 2;
+        let member = Member {
+            field: Some(guess),
+            stays: true,
+            name_has_escape: false,
+            value_has_escape: false,
+            start: (start - base) as u32,
+            name_end: (behind - 1 - base) as u32,
+            value_start: (value_start - base) as u32,
+            // What lies further behind is in no event.
+            end: u32::try_from(end - base).ok()?,
+        };
+        self.at = end;
+        Some(member)
+    }
+
+    /// The member that comes next, behind one of the field `previous`, of the object that starts at
+    /// `base`; `None` for a name whose escapes are no text.
+    fn member(&mut self, base: usize, previous: Option<Name>) -> Result<Option<Member>, Malformed> {
         let start = self.at;
         self.has_escape = false;
-        let name = Value {
-            raw: self.name()?,
-            has_escape: self.has_escape,
-        };
+        let guess = Name::guess_behind(previous);
+        let (mut field, mut is_text) = (Some(guess), true);
+        if !self.takes_name(guess.as_str()) {
+            self.skip_name()?;
+            let name = Value {
+                raw: &self.text[start..self.at],
+                has_escape: self.has_escape,
+            };
+            let name = name.text();
+            is_text = name.is_some();
+            field = name.and_then(|name| Name::find_behind(previous, &name));
+        }
+        let (name_end, name_has_escape) = (self.at, self.has_escape);
+        self.colon()?;
         self.skip_space();
         let value_start = self.at;
         self.has_escape = false;
         self.skip_value()?;
-        let value = Value {
-            raw: &self.text[value_start..self.at],
-            has_escape: self.has_escape,
+        // As above.
+        let Some(end) = u32::try_from(self.at - base).ok().filter(|_| is_text) else {
+            return Ok(None);
         };
-        let is_compact = !name.has_escape && start + name.raw.len() + 1 == value_start;
-        Ok(name.text().map(|name| Member {
-            name,
-            value,
-            span: start..self.at,
-            is_compact,
+        Ok(Some(Member {
+            field,
+            stays: true,
+            name_has_escape,
+            value_has_escape: self.has_escape,
+            start: (start - base) as u32,
+            name_end: (name_end - base) as u32,
+            value_start: (value_start - base) as u32,
+            end,
         }))
     }
 
-    /// The raw name of a member; takes the colon too.
-    fn name(&mut self) -> Result<&'a str, Malformed> {
-        self.skip_space();
-        let start = self.at;
-        if self.next() != b'"' {
-            return Err(Malformed);
+    /// Takes the name of a member if it comes next, letter by letter.
+    fn takes_name(&mut self, name: &str) -> bool {
+        let end = self.at + name.len() + 2;
+        let next = self.text.as_bytes().get(self.at..end);
+        let is_next = next.is_some_and(
+            |next| matches!(next, [b'"', next @ .., b'"'] if *next == *name.as_bytes()),
+        );
+        if is_next {
+            self.at = end;
         }
-        self.skip_string()?;
-        let name = &self.text[start..self.at];
+        is_next
+    }
+
+    /// The name of a member, and the colon.
+    fn name(&mut self) -> Result<(), Malformed> {
+        self.skip_space();
+        self.skip_name()?;
+        self.colon()
+    }
+
+    fn skip_name(&mut self) -> Result<(), Malformed> {
+        match self.next() {
+            b'"' => self.skip_string(),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn colon(&mut self) -> Result<(), Malformed> {
         match self.takes(b':') {
-            true => Ok(name),
+            true => Ok(()),
             false => Err(Malformed),
         }
     }

@@ -1,60 +1,95 @@
 //! Writes JSON objects member by member, one after another into one buffer.
 
-use bytes::{Bytes, BytesMut};
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::ops::Range;
 
-use event::text::plain_prefix;
+use bytes::Bytes;
+use event::text::must_escape;
 
+use crate::names::Name;
 use crate::scan::Member;
 
 /// The objects being written.
 #[derive(Debug, Default)]
 pub(crate) struct Splice {
-    out: BytesMut,
-    is_first: bool,
+    out: Vec<u8>,
+    /// Where the object starts.
+    start: usize,
 }
 
 impl Splice {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self {
-            out: BytesMut::with_capacity(bytes),
-            is_first: true,
+            out: Vec::with_capacity(bytes),
+            start: 0,
         }
     }
 
-    /// Bytes of a text on their own, in the same buffer.
-    pub(crate) fn bytes(&mut self, text: &str) -> Bytes {
+    /// Writes a text on its own, and tells where it lies.
+    pub(crate) fn alone(&mut self, text: &str) -> Range<usize> {
+        let start = self.out.len();
         self.out.extend_from_slice(text.as_bytes());
-        self.out.split().freeze()
+        start..self.out.len()
     }
 
-    /// Starts an object that will take about `bytes`.
-    pub(crate) fn start(&mut self, bytes: usize) {
-        self.out.clear();
-        self.out.reserve(bytes);
-        self.is_first = true;
+    /// Starts an object.
+    pub(crate) fn start(&mut self) {
+        self.start = self.out.len();
     }
 
-    /// Ends the object.
-    pub(crate) fn finish(&mut self) -> Bytes {
-        if self.is_first {
-            self.out.extend_from_slice(b"{");
+    /// Ends the object, and tells where it lies.
+    pub(crate) fn finish(&mut self) -> Range<usize> {
+        if self.out.len() == self.start {
+            self.out.push(b'{');
         }
-        self.out.extend_from_slice(b"}");
-        self.out.split().freeze()
+        self.out.push(b'}');
+        self.start..self.out.len()
+    }
+
+    /// All that was written.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.out.into()
     }
 
     /// A member whose value is JSON.
-    pub(crate) fn raw(&mut self, name: &str, value: &str) {
+    pub(crate) fn raw(&mut self, name: Name, value: &str) {
         self.separate();
-        self.string(name);
-        self.out.extend_from_slice(b":");
+        self.out.extend_from_slice(name.quoted());
         self.out.extend_from_slice(value.as_bytes());
     }
 
     /// A member whose value is a text.
-    pub(crate) fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: Name, value: &str) {
         self.raw(name, "");
         self.string(value);
+    }
+
+    /// A member whose value is an address.
+    pub(crate) fn address(&mut self, name: Name, address: IpAddr) {
+        self.raw(name, "\"");
+        match address {
+            // By hand, for nearly every event has one.
+            IpAddr::V4(address) => {
+                for (place, octet) in address.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        self.out.push(b'.');
+                    }
+                    let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|d| b'0' + d);
+                    let zeros = usize::from(octet < 100) + usize::from(octet < 10);
+                    self.out.extend(&digits[zeros..]);
+                }
+            }
+            IpAddr::V6(address) => {
+                write!(self.out, "{address}").expect("memory takes whatever is written");
+            }
+        }
+        self.out.push(b'"');
+    }
+
+    /// The members of the object so far, as [`members`](Self::members) takes them.
+    pub(crate) fn written(&self) -> &[u8] {
+        self.out.get(self.start + 1..).unwrap_or_default()
     }
 
     /// Members as they are, separated by commas.
@@ -63,46 +98,53 @@ impl Splice {
         self.out.extend_from_slice(members);
     }
 
-    /// Those of `members` that stay, as they lie in `text`: neighbours in one piece.
-    pub(crate) fn copy<'m, 'a: 'm>(
-        &mut self,
-        text: &str,
-        members: impl Iterator<Item = &'m Member<'a>>,
-    ) {
+    /// Members of `object` as they lie in it: neighbours in one piece.
+    pub(crate) fn copy<'m>(&mut self, object: &str, members: impl Iterator<Item = &'m Member>) {
         let mut piece = 0..0;
         for member in members {
-            if !member.is_compact {
-                self.piece(text, std::mem::take(&mut piece));
-                self.raw(&member.name, member.value.raw);
-            } else if !piece.is_empty() && piece.end + 1 == member.span.start {
-                piece.end = member.span.end;
+            let span = member.span();
+            if !member.is_compact() {
+                self.piece(object, std::mem::take(&mut piece));
+                self.rewrite(object, member);
+            } else if !piece.is_empty() && piece.end + 1 == span.start {
+                piece.end = span.end;
             } else {
-                self.piece(text, std::mem::replace(&mut piece, member.span.clone()));
+                self.piece(object, std::mem::replace(&mut piece, span));
             }
         }
-        self.piece(text, piece);
+        self.piece(object, piece);
     }
 
-    fn piece(&mut self, text: &str, piece: std::ops::Range<usize>) {
+    /// A member without the space in it, and without escapes in the name that need not be.
+    fn rewrite(&mut self, object: &str, member: &Member) {
+        self.separate();
+        match member.plain_name(object) {
+            Some(name) => self.out.extend_from_slice(name.as_bytes()),
+            None => self.string(&member.name(object)),
+        }
+        self.out.push(b':');
+        self.out
+            .extend_from_slice(member.value(object).raw.as_bytes());
+    }
+
+    fn piece(&mut self, object: &str, piece: Range<usize>) {
         if !piece.is_empty() {
-            self.members(&text.as_bytes()[piece]);
+            self.members(&object.as_bytes()[piece]);
         }
     }
 
     fn separate(&mut self) {
-        let before: &[u8] = if self.is_first { b"{" } else { b"," };
-        self.out.extend_from_slice(before);
-        self.is_first = false;
+        let is_first = self.out.len() == self.start;
+        self.out.push(if is_first { b'{' } else { b',' });
     }
 
     fn string(&mut self, text: &str) {
-        if plain_prefix(text.as_bytes()) == text.len() {
-            self.out.extend_from_slice(b"\"");
-            self.out.extend_from_slice(text.as_bytes());
-            self.out.extend_from_slice(b"\"");
-        } else {
+        if must_escape(text.as_bytes()) {
             let text = serde_json::to_string(text).expect("a string can be written to memory");
-            self.out.extend_from_slice(text.as_bytes());
+            return self.out.extend_from_slice(text.as_bytes());
         }
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
     }
 }

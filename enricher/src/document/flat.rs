@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 
-use event::{limits, members};
+use event::{limits, members, text};
 use serde::de::DeserializeSeed as _;
 use serde_json::{Deserializer, Value as Json};
 
 use super::read::ValueSeed;
-use super::{Document, Value, plain, repair};
+use super::{Document, Value, repair};
 use crate::slot::{self, Slot};
 
 /// Most members of an object that stays as it was sent: each name is compared with those before it.
@@ -19,7 +19,7 @@ const MAX_RAW_MEMBERS: usize = 16;
 
 /// Reads a record; `None` where the general parser must look.
 pub(super) fn read(text: &str) -> Option<Document<'_>> {
-    if plain::has_escape(text.as_bytes()) {
+    if text::has_escape(text.as_bytes()) {
         return None;
     }
     let mut scan = Scan { text, at: 0 };
@@ -111,7 +111,7 @@ impl<'a> Scan<'a> {
     fn string(&mut self) -> Option<&'a str> {
         self.mark(b'"')?;
         let start = self.at;
-        let length = plain::find_quote(self.text.as_bytes().get(start..)?)?;
+        let length = text::find_quote(self.text.as_bytes().get(start..)?)?;
         self.at += length + 1;
         self.text.get(start..start + length)
     }

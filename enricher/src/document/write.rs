@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use event::FIELDS;
+use event::{FIELDS, text, time};
 use stream::Pieces;
 
-use super::{Document, Value, instant, plain, props::Prop};
+use super::{Document, Value, props::Prop};
 use crate::slot::{self, Slot};
 
 /// `,"name":"` of a slot; the last mark belongs to texts alone.
@@ -88,7 +88,7 @@ fn json_into(out: &mut Vec<u8>, document: &Document<'_>) {
     filled.each(|slot| {
         let name = &names[slot.index()];
         match document.value(slot) {
-            Value::Text(text) if plain.has(slot) || !plain::must_escape(text.as_bytes()) => {
+            Value::Text(text) if plain.has(slot) || !text::must_escape(text.as_bytes()) => {
                 name.write(out, true);
                 out.extend_from_slice(text.as_bytes());
                 out.push(b'"');
@@ -116,7 +116,7 @@ fn write(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Text(text) => string(out, text),
         Value::Time(time) => {
             out.push(b'"');
-            instant::write(out, *time);
+            time::write(out, *time);
             out.push(b'"');
         }
         Value::Address(IpAddr::V4(address)) => {
@@ -168,7 +168,7 @@ fn props<'a>(out: &mut Vec<u8>, members: impl Iterator<Item = (&'a str, &'a Prop
 
 /// Writes a text; nearly none needs escaping, which one look over it tells.
 fn string(out: &mut Vec<u8>, text: &str) {
-    if plain::must_escape(text.as_bytes()) {
+    if text::must_escape(text.as_bytes()) {
         return serialize(out, text);
     }
     out.push(b'"');

@@ -42,9 +42,12 @@ fn scanned(text: &str) -> (bool, Option<Vec<(String, String)>>) {
     let mut members = Vec::new();
     match scanner.value(&mut members) {
         Ok(scanned) if scanner.is_at_end() => {
-            let members = members
-                .into_iter()
-                .map(|m| (m.name.into_owned(), m.value.raw.to_owned()));
+            let members = members.into_iter().map(|m| {
+                (
+                    m.name(scanned.raw).into_owned(),
+                    m.value(scanned.raw).raw.to_owned(),
+                )
+            });
             (true, scanned.is_object.then(|| members.collect()))
         }
         _ => (false, None),
