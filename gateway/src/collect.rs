@@ -1,16 +1,17 @@
 //! Answers `/collect`: read, decode, check, append.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use event::{Code, DeadLetter, Stage, header as header_names, time};
-use runtime::http::{self, Fields, Held, Reply, text};
+use runtime::http::{self, Fields, Held, Reply, ReplyField, text};
 use serde_json::json;
 use stream::{AppendError, Header, Record};
 use tokio::sync::OwnedSemaphorePermit;
@@ -37,7 +38,7 @@ pub(crate) struct Taken {
     since: Instant,
     events: Result<Events, Problem>,
     /// What lets the page read the answer.
-    cors: Vec<(HeaderName, HeaderValue)>,
+    cors: Cow<'static, [ReplyField]>,
 }
 
 /// The events of a request, ready for the stream.
@@ -107,17 +108,16 @@ pub(crate) async fn take(gateway: &Gateway, asked: Asked<'_>, body: &mut impl Bo
 
 /// Answers a request once its events are durable.
 pub(crate) async fn reply(gateway: &Gateway, taken: Taken) -> Reply {
-    let mut reply = match keep(gateway, taken.events).await {
+    let reply = match keep(gateway, taken.events).await {
         Ok(kept) if kept.unfit.is_empty() => {
             with_cookie(Reply::new(StatusCode::NO_CONTENT), kept.cookie)
         }
         Ok(kept) => with_cookie(partly(&kept), kept.cookie),
         Err(problem) => problem.reply(),
     };
-    reply.fields.extend(taken.cors);
     let seconds = taken.since.elapsed().as_secs_f64();
     gateway.metrics.request_seconds.observe(seconds);
-    reply
+    reply.with_all(taken.cors)
 }
 
 pub(crate) async fn pixel(
@@ -145,7 +145,7 @@ pub(crate) async fn pixel(
             Err(problem)
         }
     };
-    let mut reply = match keep(&gateway, events).await {
+    let reply = match keep(&gateway, events).await {
         Ok(kept) => {
             let image = Reply::new(StatusCode::OK).with_body("image/gif", pixel::GIF);
             let no_store = HeaderValue::from_static("no-store");
@@ -154,7 +154,7 @@ pub(crate) async fn pixel(
         Err(problem) => problem.reply(),
     };
     let readers = door::readers(&gateway, asked);
-    reply.fields.extend(cors::allow(&readers, asked.fields));
+    let reply = reply.with_all(cors::allow(&readers, asked.fields));
     reply.into_response()
 }
 
@@ -171,11 +171,11 @@ pub(crate) async fn preflight(
         query: query.as_deref(),
     };
     let readers = door::readers(&gateway, asked);
-    let mut reply = Reply::new(StatusCode::NO_CONTENT);
-    reply.fields.extend(cors::allow(&readers, asked.fields));
-    if cors::is_allowed(&readers, asked.fields) {
-        reply.fields.extend(cors::allow_preflight());
-    }
+    let reply = Reply::new(StatusCode::NO_CONTENT).with_all(cors::allow(&readers, asked.fields));
+    let reply = match cors::is_allowed(&readers, asked.fields) {
+        true => reply.with_all(cors::allow_preflight()),
+        false => reply,
+    };
     reply.into_response()
 }
 

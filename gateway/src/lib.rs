@@ -329,13 +329,11 @@ async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
 
 async fn method_not_allowed(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     let allowed = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
-    let mut reply = Problem::MethodNotAllowed
-        .reply()
-        .with(header::ALLOW, allowed);
+    let reply = Problem::MethodNotAllowed.reply();
     let fields = http::fields(&headers);
     let origins = &gateway.config.allowed_origins;
     let cors = cors::allow(origins, Fields::from(&*fields));
-    reply.fields.extend(cors);
+    let reply = reply.with(header::ALLOW, allowed).with_all(cors);
     reply.into_response()
 }
 

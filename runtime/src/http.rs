@@ -42,7 +42,7 @@ use crate::Shutdown;
 use deadlines::{Steps, Timed};
 pub use fields::{Field, Fields, fields, text};
 pub use plain::{Body as PlainBody, Head, Held};
-pub use reply::Reply;
+pub use reply::{Reply, ReplyField};
 pub use tls::Certificate;
 
 /// How long a connection is kept for one more request once shutdown starts. That one is answered, and

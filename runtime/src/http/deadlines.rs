@@ -54,7 +54,8 @@ pub(super) struct Timed<S> {
     idle_timeout: Duration,
     write_timeout: Duration,
     waiting: Waiting,
-    read_by: Instant,
+    /// When what it waits for must be there; `None` until it has to wait.
+    read_by: Option<Instant>,
     /// When what is being written must be out; `None` while nothing waits.
     written_by: Option<Instant>,
     /// One timer for both, set anew only when it fires or is too late: a busy connection does not
@@ -77,7 +78,7 @@ impl<S> Timed<S> {
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.write_timeout,
             waiting: Waiting::Head,
-            read_by,
+            read_by: Some(read_by),
             written_by: None,
             timer: Box::pin(sleep_until(read_by)),
             wakes_at: None,
@@ -101,8 +102,7 @@ impl<S> Timed<S> {
 
     /// Ready once `deadline` is over. The task that asks is always the connection's: a timer that will
     /// wake it is not asked again.
-    fn poll_deadline(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let now = Instant::now();
+    fn poll_deadline(&mut self, deadline: Instant, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if self.wakes_at.is_some_and(|at| now < at && at <= deadline) {
             return Poll::Pending;
         }
@@ -134,11 +134,10 @@ impl<S> Timed<S> {
         if written.is_ready() {
             return written;
         }
-        let write_timeout = self.write_timeout;
-        let deadline = *self
-            .written_by
-            .get_or_insert_with(|| Instant::now() + write_timeout);
-        ready!(self.poll_deadline(deadline, cx));
+        let now = Instant::now();
+        let deadline = now + self.write_timeout;
+        let deadline = *self.written_by.get_or_insert(deadline);
+        ready!(self.poll_deadline(deadline, now, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -168,15 +167,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         if read.is_ready() {
             if this.waiting != Waiting::Head {
                 this.waiting = Waiting::Head;
-                this.read_by = Instant::now() + this.header_timeout;
+                this.read_by = None;
             }
             return read;
         }
         if this.waiting == Waiting::Answer {
             this.waiting = Waiting::Request;
-            this.read_by = Instant::now() + this.idle_timeout;
+            this.read_by = None;
         }
-        ready!(this.poll_deadline(this.read_by, cx));
+        let now = Instant::now();
+        let patience = match this.waiting {
+            Waiting::Head => this.header_timeout,
+            _ => this.idle_timeout,
+        };
+        let read_by = *this.read_by.get_or_insert(now + patience);
+        ready!(this.poll_deadline(read_by, now, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

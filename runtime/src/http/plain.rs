@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::LazyLock;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
-use httparse::{EMPTY_HEADER, Request, Status};
+use httparse::{Request, Status};
 use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
@@ -289,9 +290,9 @@ struct Plain<'a> {
 impl<'a> Plain<'a> {
     /// Reads a head; `None` for one that is not plain.
     fn read(head: &'a [u8], path: &str, limits: &Limits) -> Option<Self> {
-        let mut fields = [EMPTY_HEADER; MAX_FIELDS];
-        let mut request = Request::new(&mut fields);
-        let parsed = request.parse(head).ok()?;
+        let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut request = Request::new(&mut []);
+        let parsed = request.parse_with_uninit_headers(head, &mut fields).ok()?;
         // It may end earlier, by lines that end in a line feed only.
         let is_whole = parsed == Status::Complete(head.len());
         let is_whole = is_whole && head.len() <= limits.max_header_bytes;

@@ -1,5 +1,6 @@
 //! An answer before it is written, by whichever way.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,13 +8,16 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
+/// Name and value of a field of an answer.
+pub type ReplyField = (HeaderName, HeaderValue);
+
 /// An answer with a short body, or without one.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// Its status.
     pub status: StatusCode,
     /// Its fields, but for those that say how long it is and when it was written.
-    pub fields: Vec<(HeaderName, HeaderValue)>,
+    pub fields: Cow<'static, [ReplyField]>,
     /// Its body.
     pub body: Bytes,
 }
@@ -24,8 +28,7 @@ impl Reply {
     pub fn new(status: StatusCode) -> Self {
         Self {
             status,
-            // Room for those that most answers have.
-            fields: Vec::with_capacity(4),
+            fields: Cow::Borrowed(&[]),
             body: Bytes::new(),
         }
     }
@@ -33,7 +36,17 @@ impl Reply {
     /// The same with another field.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.fields.push((name, value));
+        self.fields.to_mut().push((name, value));
+        self
+    }
+
+    /// The same with these fields too.
+    #[must_use]
+    pub fn with_all(mut self, fields: Cow<'static, [ReplyField]>) -> Self {
+        match self.fields.is_empty() {
+            true => self.fields = fields,
+            false => self.fields.to_mut().extend_from_slice(&fields),
+        }
         self
     }
 
@@ -58,7 +71,7 @@ impl Reply {
         out.extend_from_slice(b" ");
         out.extend_from_slice(reason.as_bytes());
         out.extend_from_slice(b"\r\n");
-        for (name, value) in &self.fields {
+        for (name, value) in self.fields.iter() {
             field(name.as_str(), value.as_bytes(), out);
         }
         if is_last {
@@ -83,7 +96,7 @@ impl IntoResponse for Reply {
         let mut response = (self.status, self.body).into_response();
         let headers = response.headers_mut();
         headers.remove(http::header::CONTENT_TYPE);
-        for (name, value) in self.fields {
+        for (name, value) in self.fields.into_owned() {
             headers.append(name, value);
         }
         response
