@@ -61,9 +61,12 @@ impl<'a> Admission<'a> {
         shared: &'a [(Name, Value<'a>)],
         bytes: usize,
     ) -> Self {
-        let depth = |value: &Value<'_>| {
-            let scanned = Scanner::new(value.raw).value(&mut Vec::new());
-            scanned.map_or(0, |scanned| scanned.depth)
+        let depth = |value: &Value<'_>| match value.raw.starts_with(['[', '{']) {
+            true => {
+                let scanned = Scanner::new(value.raw).value(&mut Vec::new());
+                scanned.map_or(0, |scanned| scanned.depth)
+            }
+            false => 0,
         };
         Self {
             sender,

@@ -44,11 +44,13 @@ impl Member {
     }
 
     /// The name with its quotation marks; `None` where it has an escape.
+    #[inline]
     pub(crate) fn plain_name<'a>(&self, object: &'a str) -> Option<&'a str> {
         let name = || &object[self.start as usize..self.name_end as usize];
         (!self.name_has_escape).then(name)
     }
 
+    #[inline]
     pub(crate) fn value<'a>(&self, object: &'a str) -> Value<'a> {
         Value {
             raw: &object[self.value_start as usize..self.end as usize],
@@ -57,11 +59,13 @@ impl Member {
     }
 
     /// Where name and value lie.
+    #[inline]
     pub(crate) fn span(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
     /// Whether they lie there without space or escapes in the name: `"name":value`.
+    #[inline]
     pub(crate) fn is_compact(&self) -> bool {
         !self.name_has_escape && self.name_end + 1 == self.value_start
     }

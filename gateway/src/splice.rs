@@ -54,20 +54,20 @@ impl Splice {
 
     /// A member whose value is JSON.
     pub(crate) fn raw(&mut self, name: Name, value: &str) {
-        self.separate();
-        self.out.extend_from_slice(name.quoted());
+        self.name(name);
         self.out.extend_from_slice(value.as_bytes());
     }
 
     /// A member whose value is a text.
     pub(crate) fn text(&mut self, name: Name, value: &str) {
-        self.raw(name, "");
+        self.name(name);
         self.string(value);
     }
 
     /// A member whose value is an address.
     pub(crate) fn address(&mut self, name: Name, address: IpAddr) {
-        self.raw(name, "\"");
+        self.name(name);
+        self.out.push(b'"');
         match address {
             // By hand, for nearly every event has one.
             IpAddr::V4(address) => {
@@ -132,6 +132,12 @@ impl Splice {
             self.separate();
             self.out.extend_from_slice(&object.as_bytes()[piece]);
         }
+    }
+
+    #[inline]
+    fn name(&mut self, name: Name) {
+        self.separate();
+        self.out.extend_from_slice(name.quoted());
     }
 
     fn separate(&mut self) {
