@@ -169,3 +169,25 @@ fn envelope<'a>(scanned: &Scanned<'a>, members: &mut [Member]) -> Option<(Value<
     let shared = shared.filter_map(|name| Some((name, named.value(name)?)));
     Some((events, shared.collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_those_of_the_standard_library_without_space_around_them() {
+        for text in [
+            "",
+            "\n",
+            "a",
+            "a\n",
+            "a\r\nb\n\n \t\u{a0}\n\u{2028}c\r",
+            "\n\r\n a b \n\n",
+        ] {
+            let expected = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let mut left = text;
+            let lines = std::iter::from_fn(|| next_line(&mut left));
+            assert!(lines.eq(expected), "{text:?}");
+        }
+    }
+}

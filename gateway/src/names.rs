@@ -102,7 +102,7 @@ impl Name {
     }
 }
 
-/// `"name":`
+/// `"name":`, with zeros behind.
 struct Quoted {
     padded: [u8; 31],
     length: u8,
