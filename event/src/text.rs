@@ -5,22 +5,22 @@
 #[must_use]
 pub fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
-    let (chunks, rest) = bytes.as_chunks();
+    let mut rest = bytes;
     // Eight bytes at a time: a byte's high bit is set in `found` where it is one of those, all of
     // which are ASCII. With one bit turned, a quote is the next above the control characters. A
     // borrow may set the bit in bytes behind the first too, which nobody looks at.
-    for (place, chunk) in chunks.iter().enumerate() {
+    while let Some((chunk, behind)) = rest.split_first_chunk() {
         let word = u64::from_le_bytes(*chunk);
         let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
         let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
         let found = (low | backslash) & !word & (ONES << 7);
         if found != 0 {
-            return place * 8 + (found.trailing_zeros() / 8) as usize;
+            return bytes.len() - rest.len() + (found.trailing_zeros() / 8) as usize;
         }
+        rest = behind;
     }
     let special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
-    let place = rest.iter().position(special).unwrap_or(rest.len());
-    chunks.len() * 8 + place
+    bytes.len() - rest.len() + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 /// Whether a JSON text of this would need escapes: it holds a control character, a quotation mark

@@ -46,8 +46,8 @@ pub(crate) struct Admission<'a> {
     shared: &'a [(Name, Value<'a>)],
     shared_bytes: usize,
     shared_depth: usize,
-    /// The members that every record of the request starts with.
-    opening: Splice,
+    /// Where the members lie that every record of the request starts with, once one was written.
+    opening: Option<Range<usize>>,
     /// What the browser's headers hint, as JSON.
     hints: Option<String>,
     out: Splice,
@@ -61,18 +61,12 @@ impl<'a> Admission<'a> {
         shared: &'a [(Name, Value<'a>)],
         bytes: usize,
     ) -> Self {
-        let mut opening = Splice::with_capacity(256);
-        opening.text(Name::RECEIVED_AT, &time::format(sender.received_at));
-        opening.text(Name::COLLECTOR, &config.collector);
-        if sender.gpc {
-            opening.raw(Name::GPC, "true");
-        }
-        if let Some(known) = sender.source {
-            opening.text(Name::SOURCE_NAME, &known.source.name);
-        }
-        let depth = |value: &Value<'_>| {
-            let scanned = Scanner::new(value.raw).value(&mut Vec::new());
-            scanned.map_or(0, |scanned| scanned.depth)
+        let depth = |value: &Value<'_>| match value.raw.starts_with(['[', '{']) {
+            true => {
+                let scanned = Scanner::new(value.raw).value(&mut Vec::new());
+                scanned.map_or(0, |scanned| scanned.depth)
+            }
+            false => 0,
         };
         Self {
             sender,
@@ -84,7 +78,7 @@ impl<'a> Admission<'a> {
                 .map(|(_, value)| depth(value))
                 .max()
                 .unwrap_or(0),
-            opening,
+            opening: None,
             hints: sender.hints.as_ref().map(Json::to_string),
             out: Splice::with_capacity(bytes + bytes / 4 + OWN_BYTES),
         }
@@ -144,7 +138,13 @@ impl<'a> Admission<'a> {
         let key = out.alone(&key);
         out.start();
 
-        out.members(self.opening.written());
+        match &self.opening {
+            Some(opening) => out.again(opening),
+            None => {
+                open(out, sender, config);
+                self.opening = Some(out.members_so_far());
+            }
+        }
         if let EventId::Made(id, original) = &event_id {
             if let Some(original) = original {
                 out.text(Name::EVENT_ID_ORIGINAL, original);
@@ -217,6 +217,18 @@ impl<'a> Admission<'a> {
     /// The records of the events that were admitted lie in this, one behind the other.
     pub(crate) fn written(self) -> Bytes {
         self.out.into_bytes()
+    }
+}
+
+/// Writes what the records of a request have in common.
+fn open(out: &mut Splice, sender: &Sender<'_>, config: &Config) {
+    out.text(Name::RECEIVED_AT, &time::format(sender.received_at));
+    out.text(Name::COLLECTOR, &config.collector);
+    if sender.gpc {
+        out.raw(Name::GPC, "true");
+    }
+    if let Some(known) = sender.source {
+        out.text(Name::SOURCE_NAME, &known.source.name);
     }
 }
 

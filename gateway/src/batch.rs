@@ -1,6 +1,6 @@
 //! Finds the events in a body: one object, an array, NDJSON, or the snippet's envelope.
 
-use crate::names::{Name, SHARED};
+use crate::names::{Name, Named, SHARED};
 use crate::problem::Problem;
 use crate::scan::{Malformed, Member, Scanned, Scanner, Value};
 
@@ -154,21 +154,40 @@ impl From<Malformed> for Problem {
 
 /// The events of an envelope, which is an object with `events` and without an `event_type` of its
 /// own, and what they share.
-fn envelope<'a>(scanned: &Scanned<'a>, members: &[Member]) -> Option<(Value<'a>, Shared<'a>)> {
+fn envelope<'a>(scanned: &Scanned<'a>, members: &mut [Member]) -> Option<(Value<'a>, Shared<'a>)> {
     if !scanned.is_object {
         return None;
     }
-    let last = |is_it: &dyn Fn(&Member) -> bool| {
-        let member = members.iter().rfind(|member| is_it(member))?;
-        Some(member.value(scanned.raw))
-    };
-    let field = |name: Name| last(&|member| member.field == Some(name));
-    let events = last(&|member| member.field.is_none() && member.name(scanned.raw) == "events");
-    let events = events.filter(|events| events.raw.starts_with('['))?;
-    if field(Name::EVENT_TYPE).is_some() {
+    let is_events =
+        |member: &&Member| member.field.is_none() && member.name(scanned.raw) == "events";
+    let events = members.iter().rfind(is_events)?.value(scanned.raw);
+    let named = Named::sort(scanned.raw, members);
+    if !events.raw.starts_with('[') || named.value(Name::EVENT_TYPE).is_some() {
         return None;
     }
     let shared = SHARED.into_iter();
-    let shared = shared.filter_map(|name| Some((name, field(name)?)));
+    let shared = shared.filter_map(|name| Some((name, named.value(name)?)));
     Some((events, shared.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_those_of_the_standard_library_without_space_around_them() {
+        for text in [
+            "",
+            "\n",
+            "a",
+            "a\n",
+            "a\r\nb\n\n \t\u{a0}\n\u{2028}c\r",
+            "\n\r\n a b \n\n",
+        ] {
+            let expected = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let mut left = text;
+            let lines = std::iter::from_fn(|| next_line(&mut left));
+            assert!(lines.eq(expected), "{text:?}");
+        }
+    }
 }

@@ -63,6 +63,7 @@ impl Name {
     }
 
     /// `"name":`, as it mostly stands in an event.
+    #[inline]
     pub(crate) fn quoted(self) -> &'static [u8] {
         let quoted = &QUOTED[self.index()];
         &quoted.padded[..usize::from(quoted.length)]
@@ -88,6 +89,7 @@ impl Name {
     }
 
     /// The name that came behind `previous` the last time, on this thread: senders keep to an order.
+    #[inline]
     pub(crate) fn guess_behind(previous: Option<Self>) -> Self {
         FOLLOWERS.with(|followers| followers[place_behind(previous)].get())
     }
@@ -100,7 +102,7 @@ impl Name {
     }
 }
 
-/// `"name":`
+/// `"name":`, with zeros behind.
 struct Quoted {
     padded: [u8; 31],
     length: u8,
@@ -203,6 +205,7 @@ impl<'e, 'a> Named<'e, 'a> {
     }
 
     /// The value of a field.
+    #[inline]
     pub(crate) fn value(&self, name: Name) -> Option<Value<'a>> {
         match self.places[name.index()] {
             NOWHERE => None,

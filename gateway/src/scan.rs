@@ -44,11 +44,13 @@ impl Member {
     }
 
     /// The name with its quotation marks; `None` where it has an escape.
+    #[inline]
     pub(crate) fn plain_name<'a>(&self, object: &'a str) -> Option<&'a str> {
         let name = || &object[self.start as usize..self.name_end as usize];
         (!self.name_has_escape).then(name)
     }
 
+    #[inline]
     pub(crate) fn value<'a>(&self, object: &'a str) -> Value<'a> {
         Value {
             raw: &object[self.value_start as usize..self.end as usize],
@@ -57,11 +59,13 @@ impl Member {
     }
 
     /// Where name and value lie.
+    #[inline]
     pub(crate) fn span(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
     /// Whether they lie there without space or escapes in the name: `"name":value`.
+    #[inline]
     pub(crate) fn is_compact(&self) -> bool {
         !self.name_has_escape && self.name_end + 1 == self.value_start
     }
@@ -375,27 +379,31 @@ impl<'a> Scanner<'a> {
 
     /// Skips a string behind its first quote.
     fn skip_string(&mut self) -> Result<(), Malformed> {
-        let bytes = self.text.as_bytes();
         loop {
-            self.at += plain_prefix(&bytes[self.at..]);
+            self.at += plain_prefix(&self.text.as_bytes()[self.at..]);
             match self.next() {
                 b'"' => return Ok(()),
-                b'\\' => {
-                    self.has_escape = true;
-                    match self.next() {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                        b'u' => {
-                            let digits = bytes.get(self.at..self.at + 4).ok_or(Malformed)?;
-                            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                                return Err(Malformed);
-                            }
-                            self.at += 4;
-                        }
-                        _ => return Err(Malformed),
-                    }
-                }
+                b'\\' => self.skip_escape()?,
                 _ => return Err(Malformed),
             }
+        }
+    }
+
+    /// Skips an escape behind its backslash.
+    fn skip_escape(&mut self) -> Result<(), Malformed> {
+        self.has_escape = true;
+        match self.next() {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
+            b'u' => {
+                let digits = self.text.as_bytes().get(self.at..self.at + 4);
+                let digits = digits.ok_or(Malformed)?;
+                self.at += 4;
+                match digits.iter().all(u8::is_ascii_hexdigit) {
+                    true => Ok(()),
+                    false => Err(Malformed),
+                }
+            }
+            _ => Err(Malformed),
         }
     }
 

@@ -54,20 +54,20 @@ impl Splice {
 
     /// A member whose value is JSON.
     pub(crate) fn raw(&mut self, name: Name, value: &str) {
-        self.separate();
-        self.out.extend_from_slice(name.quoted());
+        self.name(name);
         self.out.extend_from_slice(value.as_bytes());
     }
 
     /// A member whose value is a text.
     pub(crate) fn text(&mut self, name: Name, value: &str) {
-        self.raw(name, "");
+        self.name(name);
         self.string(value);
     }
 
     /// A member whose value is an address.
     pub(crate) fn address(&mut self, name: Name, address: IpAddr) {
-        self.raw(name, "\"");
+        self.name(name);
+        self.out.push(b'"');
         match address {
             // By hand, for nearly every event has one.
             IpAddr::V4(address) => {
@@ -87,15 +87,15 @@ impl Splice {
         self.out.push(b'"');
     }
 
-    /// The members of the object so far, as [`members`](Self::members) takes them.
-    pub(crate) fn written(&self) -> &[u8] {
-        self.out.get(self.start + 1..).unwrap_or_default()
+    /// Where the members of the object so far lie.
+    pub(crate) fn members_so_far(&self) -> Range<usize> {
+        self.out.len().min(self.start + 1)..self.out.len()
     }
 
-    /// Members as they are, separated by commas.
-    pub(crate) fn members(&mut self, members: &[u8]) {
+    /// Members that were written before.
+    pub(crate) fn again(&mut self, members: &Range<usize>) {
         self.separate();
-        self.out.extend_from_slice(members);
+        self.out.extend_from_within(members.clone());
     }
 
     /// Members of `object` as they lie in it: neighbours in one piece.
@@ -129,8 +129,15 @@ impl Splice {
 
     fn piece(&mut self, object: &str, piece: Range<usize>) {
         if !piece.is_empty() {
-            self.members(&object.as_bytes()[piece]);
+            self.separate();
+            self.out.extend_from_slice(&object.as_bytes()[piece]);
         }
+    }
+
+    #[inline]
+    fn name(&mut self, name: Name) {
+        self.separate();
+        self.out.extend_from_slice(name.quoted());
     }
 
     fn separate(&mut self) {

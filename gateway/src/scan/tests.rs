@@ -58,7 +58,7 @@ fn check(text: &str) {
     assert_eq!(scanned(text), expected(text), "{text:?}");
 }
 
-const SEEDS: [&str; 12] = [
+const SEEDS: [&str; 13] = [
     r#"{"event_type":"page_view","n":-12.5e+3,"a":[1,{"b":[]},[[]]],"o":{"x":null},"t":true}"#,
     "  { \"a\" : 1 ,\r\n\t\"b\":[ ] , \"c\" : { } } \n",
     r#"{"\u0061\ud83d\ude00":"\"\\\/\b\f\n\r\t","lone":"\ud800"}"#,
@@ -70,6 +70,7 @@ const SEEDS: [&str; 12] = [
     "1.",
     "{",
     r#"{"a":1,}"#,
+    r#"{"event_id":"a-b","event_type": "page_view","site":"größer","lib":"w/1" , "sent_at":"\"x"}"#,
     r#"{"päge":"größer als acht bytes, mit umlauten ä ö ü","日本":"語"}"#,
 ];
 
