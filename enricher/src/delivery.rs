@@ -54,9 +54,9 @@ pub(crate) async fn deliver(output: Output, batch: EnrichedBatch) -> Result<Coun
         let now_ms = Timestamp::now().as_millisecond();
         let records = letters
             .iter()
-            .map(|letter| batch::letter_record(letter, now_ms))
-            .collect();
-        match append(&output, &output.dead_topic, records, &output.dead_health).await? {
+            .map(|letter| batch::letter_record(letter, now_ms));
+        let records: Vec<_> = records.collect();
+        match append(&output, &output.dead_topic, &records, &output.dead_health).await? {
             Tried::Durable => {
                 output.dead_health.ready();
                 break;
@@ -81,17 +81,18 @@ pub(crate) async fn deliver(output: Output, batch: EnrichedBatch) -> Result<Coun
 async fn append_all(
     output: &Output,
     topic: &str,
-    mut left: Vec<(Record, Delivered)>,
+    left: Vec<(Record, Delivered)>,
     letters: &mut Vec<DeadLetter>,
 ) -> Result<u64, Abandoned> {
     let mut refused = 0;
     let mut backoff = Backoff::default();
-    while !left.is_empty() {
-        let records = left.iter().map(|(record, _)| record.clone()).collect();
-        match append(output, topic, records, &output.health).await? {
+    let (mut records, mut raws): (Vec<_>, Vec<_>) = left.into_iter().unzip();
+    while !records.is_empty() {
+        match append(output, topic, &records, &output.health).await? {
             Tried::Durable => break,
-            Tried::Refused(index) if index < left.len() => {
-                let (_, raw) = left.remove(index);
+            Tried::Refused(index) if index < records.len() => {
+                records.remove(index);
+                let raw = raws.remove(index);
                 letters.push(batch::letter(&raw, Code::EventTooLarge));
                 refused += 1;
             }
@@ -110,7 +111,7 @@ enum Tried {
 async fn append(
     output: &Output,
     topic: &str,
-    records: Vec<Record>,
+    records: &[Record],
     health: &Component,
 ) -> Result<Tried, Abandoned> {
     match output.stream.append(topic, records).await {

@@ -191,8 +191,8 @@ async fn append(stream: &dyn Stream, topic: &str, salts: &[(Date, Salt)]) -> any
         headers: Arc::default(),
         timestamp_ms: Timestamp::now().as_millisecond(),
     };
-    let records = salts.iter().map(record).collect();
-    let appended = stream.append(topic, records).await;
+    let records: Vec<_> = salts.iter().map(record).collect();
+    let appended = stream.append(topic, &records).await;
     appended.with_context(|| format!("writing topic {topic}"))
 }
 

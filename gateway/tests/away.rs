@@ -30,7 +30,7 @@ impl Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError> {
+    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
         self.appends.fetch_add(1, Ordering::SeqCst);
         match self.is_away() {
             true => Err(AppendError::Unavailable("away".into())),

@@ -302,8 +302,8 @@ pub(crate) async fn bury(context: &Context, letters: Vec<DeadLetter>) -> Result<
     };
     let mut backoff = Backoff::default();
     loop {
-        let records = letters.iter().map(record).collect();
-        match context.stream.append(&context.dead_topic, records).await {
+        let records: Vec<_> = letters.iter().map(record).collect();
+        match context.stream.append(&context.dead_topic, &records).await {
             Ok(()) => break,
             Err(AppendError::Closed) => return Err(Abandoned::Stopped),
             Err(error) => context.dead_health.not_ready(&error.to_string()),

@@ -50,7 +50,7 @@ pub trait Stream: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Dropping the future abandons the answer, not the records.
-    async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError>;
+    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError>;
 
     /// Starts reading `topics` from `start`.
     async fn subscribe(

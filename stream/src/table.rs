@@ -154,13 +154,12 @@ mod tests {
             retention: Some(Retention::LastOfKey),
         };
         log.create_topics(&[spec]).await.unwrap();
-        log.append("table", (0..1_500).map(record).collect())
-            .await
-            .unwrap();
+        let records: Vec<_> = (0..1_500).map(record).collect();
+        log.append("table", &records).await.unwrap();
         let mut read = 0;
         while table.next(|_| read += 1).await.unwrap() != State::Loaded {}
         assert_eq!(read, 1_500);
-        log.append("table", vec![record(7)]).await.unwrap();
+        log.append("table", &[record(7)]).await.unwrap();
         while read < 1_501 {
             assert_eq!(table.next(|_| read += 1).await, Ok(State::Loaded));
         }

@@ -50,7 +50,7 @@ async fn append(kafka: &Kafka, value: &str) {
         timestamp_ms: 1,
     };
     let since = Instant::now();
-    while let Err(error) = kafka.append(TOPIC, vec![record.clone()]).await {
+    while let Err(error) = kafka.append(TOPIC, &[record.clone()]).await {
         assert!(since.elapsed() < PATIENCE, "{error}");
     }
 }

@@ -66,7 +66,7 @@ async fn round_trip(options: Options) {
     assert!(!kafka.brokers().await.expect("brokers answer").is_empty());
     let topic = topic(&kafka, 1).await;
     kafka
-        .append(&topic, vec![record("v")])
+        .append(&topic, &[record("v")])
         .await
         .expect("is durable");
     let mut reader = kafka
@@ -93,7 +93,7 @@ async fn round_trip(options: Options) {
 async fn refusals(options: Options) -> (String, StreamError) {
     let kafka = Kafka::new(options).expect("clients are made");
     let asked = kafka.brokers().await.expect_err("the question fails");
-    let appended = kafka.append("any", vec![record("v")]).await;
+    let appended = kafka.append("any", &[record("v")]).await;
     let Err(AppendError::Unavailable(reason)) = appended else {
         panic!("{appended:?}");
     };
@@ -199,7 +199,7 @@ async fn slow_reader_gets_everything_in_order() {
     for chunk in 0..RECORDS / 100 {
         let value = |n: usize| record(&format!("{} {padding}", chunk * 100 + n));
         let records = (0..100).map(value).collect();
-        kafka.append(&topic, records).await.expect("is durable");
+        kafka.append(&topic, &records).await.expect("is durable");
     }
     let group = Start::Group(unique("slow"));
     let mut reader = kafka.subscribe(&[&topic], group).await.expect("subscribes");

@@ -33,7 +33,7 @@ fn record(value: &str) -> Record {
 }
 
 async fn append(kafka: &Kafka, value: &str) -> Result<(), AppendError> {
-    kafka.append("events", vec![record(value)]).await
+    kafka.append("events", &[record(value)]).await
 }
 
 async fn eventually_appends(kafka: &Kafka, value: &str) {

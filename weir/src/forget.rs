@@ -93,10 +93,9 @@ pub(crate) async fn forget(
         headers: Arc::default(),
         timestamp_ms: tombstone.forgotten_at.as_millisecond(),
     };
-    stream
-        .append(topic, spellings.iter().map(record).collect())
-        .await
-        .context("the tombstone")?;
+    let records: Vec<_> = spellings.iter().map(record).collect();
+    let appended = stream.append(topic, &records).await;
+    appended.context("the tombstone")?;
     let mut receipt = Receipt {
         tombstone,
         documents: delete(store, &spellings).await?,

@@ -266,7 +266,7 @@ pub(crate) async fn replay(stream: &dyn Stream, plan: &Plan, step: Step) -> anyh
         count(&mut report, letter);
     }
     for (topic, records) in records {
-        stream.append(topic, records).await?;
+        stream.append(topic, &records).await?;
     }
     Ok(report)
 }

@@ -23,7 +23,7 @@ struct Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError> {
+    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
         if topic != "raw-web-events" {
             if self.is_away.load(Ordering::Relaxed) {
                 return Err(AppendError::Unavailable("away".into()));
@@ -126,7 +126,7 @@ impl Bench {
             timestamp_ms: 1_772_366_400_000,
         };
         self.stream
-            .append("raw-web-events", vec![record])
+            .append("raw-web-events", &[record])
             .await
             .unwrap();
     }
@@ -342,10 +342,11 @@ async fn record_of_a_newer_format_waits_and_its_partition_with_it() {
         ..Record::default()
     };
     let stream = bench.stream.clone();
-    let append = |records| stream.append("raw-web-events", records);
-    let first = vec![record(1, "1"), record(2, "99"), record(3, "1")];
-    append(first).await.unwrap();
-    append(vec![record(4, "nonsense")]).await.unwrap();
+    let first = [record(1, "1"), record(2, "99"), record(3, "1")];
+    let second = [record(4, "nonsense")];
+    for records in [&first[..], &second] {
+        stream.append("raw-web-events", records).await.unwrap();
+    }
     let task = bench.start();
     eventually(async || bench.reason("enricher format").is_some()).await;
     let reason = bench.reason("enricher format").unwrap();

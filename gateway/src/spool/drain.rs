@@ -341,11 +341,11 @@ async fn append(
     mut records: Vec<Record>,
 ) -> Result<(), AppendError> {
     loop {
-        match stream.append(topic, records.clone()).await {
+        match stream.append(topic, &records).await {
             Err(AppendError::Rejected { index, reason }) => {
                 tracing::warn!(reason, "a record of the spool is refused by the stream");
                 let letter = letter(records.remove(index));
-                stream.append(dead_topic, vec![letter]).await?;
+                stream.append(dead_topic, &[letter]).await?;
                 if records.is_empty() {
                     return Ok(());
                 }

@@ -159,18 +159,17 @@ impl Lane {
     /// Makes records durable, on the stream or in the spool.
     pub(crate) async fn append(&self, records: Vec<Record>) -> Result<(), AppendError> {
         if self.spool.is_none() {
-            let appending = self.stream.append(&self.topic, records);
+            let appending = self.stream.append(&self.topic, &records);
             return self.within(appending).await;
         }
         let (journey, records, overdue) = match self.enter(records) {
             Entered::Direct(journey, records, overdue) => (journey, records, overdue),
             Entered::Waiting(answer) => return self.within(wait(answer)).await,
         };
-        let kept = records.clone();
-        let appending = self.stream.append(&self.topic, records);
+        let appending = self.stream.append(&self.topic, &records);
         match self.in_time(appending, overdue).await {
             Err(AppendError::Unavailable(reason) | AppendError::Full(reason)) => {
-                self.within(wait(journey.turn(kept, reason))).await
+                self.within(wait(journey.turn(records, reason))).await
             }
             settled => settled,
         }
@@ -289,8 +288,12 @@ impl Lane {
     pub(super) async fn write(&self, spool: &Spool) {
         loop {
             while let Some(waiting) = self.take() {
-                let records = waiting.values().flat_map(|one| one.records.iter().cloned());
-                let written = spool.append(self.kind, records.collect()).await;
+                let records: Vec<_> = waiting
+                    .values()
+                    .flat_map(|one| &one.records)
+                    .cloned()
+                    .collect();
+                let written = spool.append(self.kind, &records).await;
                 for one in waiting.into_values() {
                     // The sender may have gone; its records are kept all the same.
                     let _ = one.answer.send(written.clone());
@@ -361,6 +364,7 @@ impl Lane {
 
     /// Turns back to the direct way, what waits first.
     pub(super) async fn release(&self) -> Result<(), AppendError> {
+        let records: Vec<Record>;
         let (waiting, begun, first, appending, overdue) = {
             let mut state = self.state();
             state.way = Way::Direct;
@@ -368,8 +372,12 @@ impl Lane {
                 return Ok(());
             }
             let waiting = std::mem::take(&mut state.waiting);
-            let records = waiting.values().flat_map(|one| one.records.iter().cloned());
-            let mut appending = self.stream.append(&self.topic, records.collect());
+            records = waiting
+                .values()
+                .flat_map(|one| &one.records)
+                .cloned()
+                .collect();
+            let mut appending = self.stream.append(&self.topic, &records);
             // The first poll hands the records over, before any append that comes behind.
             let mut context = Context::from_waker(Waker::noop());
             let first = appending.as_mut().poll(&mut context);

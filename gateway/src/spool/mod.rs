@@ -252,7 +252,7 @@ impl Spool {
         })
     }
 
-    async fn append(&self, kind: Kind, records: Vec<Record>) -> Result<(), AppendError> {
+    async fn append(&self, kind: Kind, records: &[Record]) -> Result<(), AppendError> {
         if let Some(refusal) = self.refusal_of_age() {
             return Err(AppendError::Full(refusal));
         }

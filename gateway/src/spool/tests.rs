@@ -110,7 +110,7 @@ impl Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError> {
+    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
         if !self.is_away.load(Ordering::SeqCst) {
             let freed = self.freed.notified();
             let is_stuck = self.is_stuck.load(Ordering::SeqCst);
@@ -473,9 +473,9 @@ async fn old_spool_refuses() {
     let mut bench = Bench::new().await;
     bench.options.max_age = Duration::from_millis(50);
     let spool = bench.open().await;
-    spool.append(Kind::Raw, vec![record("a")]).await.unwrap();
+    spool.append(Kind::Raw, &[record("a")]).await.unwrap();
     eventually(|| async { spool.refusal().is_some() }).await;
-    let refused = spool.append(Kind::Raw, vec![record("b")]).await;
+    let refused = spool.append(Kind::Raw, &[record("b")]).await;
     let words = refused.unwrap_err().to_string();
     assert!(words.contains("gateway.spool_max_age"), "{words}");
 }
@@ -484,7 +484,7 @@ async fn old_spool_refuses() {
 async fn spooled(bench: &Bench, count: u32, drained: usize) {
     let spool = bench.open().await;
     for name in names(0..count) {
-        spool.append(Kind::Raw, vec![record(&name)]).await.unwrap();
+        spool.append(Kind::Raw, &[record(&name)]).await.unwrap();
     }
     let mut reader = spool.reader(Kind::Raw).await.unwrap();
     let batch = reader.poll(drained, Duration::ZERO).await.unwrap();
@@ -555,7 +555,7 @@ async fn record_that_the_stream_can_never_take_becomes_a_dead_letter() {
     let bench = Bench::new().await;
     let spool = bench.open().await;
     for value in ["0000", "refused", "0001"] {
-        spool.append(Kind::Raw, vec![record(value)]).await.unwrap();
+        spool.append(Kind::Raw, &[record(value)]).await.unwrap();
     }
     let stream: Arc<dyn Stream> = Arc::new(Picky(bench.stream.clone()));
     assert_eq!(empty(&spool, &stream, TOPIC, DEAD).await.unwrap(), 3);
@@ -569,7 +569,7 @@ struct Picky(Arc<Faulty>);
 
 #[async_trait]
 impl Stream for Picky {
-    async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError> {
+    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
         let is_refused = |record: &Record| topic == TOPIC && record.value.len() == 7;
         if let Some(index) = records.iter().position(is_refused) {
             let reason = "too large".into();

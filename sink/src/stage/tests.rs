@@ -96,8 +96,8 @@ async fn what_a_failed_sync_lost_is_written_again() {
         unsynced: Mutex::default(),
         failures: AtomicU32::new(2),
     });
-    let records = (0..50).map(|n| enriched(&format!("id-{n}"))).collect();
-    log.append("enriched-web-events", records).await.unwrap();
+    let records: Vec<_> = (0..50).map(|n| enriched(&format!("id-{n}"))).collect();
+    log.append("enriched-web-events", &records).await.unwrap();
     let config = Config {
         linger: Duration::from_millis(10),
         sync_interval: Duration::from_millis(20),
@@ -136,7 +136,7 @@ async fn record_of_a_newer_format_waits_and_its_partition_with_it() {
         of_format("b", "2"),
         of_format("c", "1"),
     ];
-    log.append("enriched-web-events", records).await.unwrap();
+    log.append("enriched-web-events", &records).await.unwrap();
     let config = Config {
         linger: Duration::from_millis(10),
         sync_interval: Duration::from_millis(20),

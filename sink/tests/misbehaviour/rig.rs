@@ -87,7 +87,7 @@ impl Rig {
                 records.push(record(&format!("id-{}", records.len()), day));
             }
         }
-        log.append("enriched-web-events", records).await.unwrap();
+        log.append("enriched-web-events", &records).await.unwrap();
         let server = Server::start(script, self.engine.clone()).await;
         let nodes = vec![server.url.parse().unwrap()];
         let mut options = StoreOptions::new(nodes, self.prefix.clone());

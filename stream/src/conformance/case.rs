@@ -51,8 +51,9 @@ impl<'a> Case<'a> {
         name
     }
 
-    pub(super) async fn append(&self, topic: &str, records: Vec<Record>) {
-        let appended = self.stream.append(topic, records).await;
+    pub(super) async fn append(&self, topic: &str, records: impl IntoIterator<Item = Record>) {
+        let records: Vec<_> = records.into_iter().collect();
+        let appended = self.stream.append(topic, &records).await;
         assert_eq!(appended, Ok(()), "{self}: the append is acknowledged");
     }
 

@@ -7,7 +7,7 @@ use super::case::{Case, distinct, next_offsets, record, texts};
 pub(super) async fn uncommitted_records_come_again(case: &Case<'_>) {
     let name = case.topic("again", 1).await;
     let records = (0..10).map(|n| record("k", n));
-    case.append(&name, records.collect()).await;
+    case.append(&name, records).await;
     let mut first = case.subscribe(&[&name], case.group("g")).await;
     let got = case.take(&mut *first, 10).await;
     assert_eq!(got[0].position.offset, 0, "{case}: from the earliest");
@@ -22,7 +22,7 @@ pub(super) async fn uncommitted_records_come_again(case: &Case<'_>) {
 pub(super) async fn are_independent(case: &Case<'_>) {
     let name = case.topic("two-groups", 2).await;
     let records = (0..20).map(|n| record(&n.to_string(), n));
-    case.append(&name, records.collect()).await;
+    case.append(&name, records).await;
     for group in ["one", "other"] {
         let mut member = case.subscribe(&[&name], case.group(group)).await;
         let got = case.take(&mut *member, 20).await;
@@ -45,7 +45,7 @@ pub(super) async fn members_share_and_take_over(case: &Case<'_>) {
         });
         if by_first.is_empty() || by_second.is_empty() {
             let records = (0..20).map(|n| record(&format!("k{n}"), sent + n));
-            case.append(&name, records.collect()).await;
+            case.append(&name, records).await;
             sent += 20;
         }
         for (consumer, seen) in [(&mut first, &mut by_first), (&mut second, &mut by_second)] {
@@ -56,7 +56,7 @@ pub(super) async fn members_share_and_take_over(case: &Case<'_>) {
     }
     drop(first);
     let records = (0..20).map(|n| record(&format!("k{n}"), format!("late {n}")));
-    case.append(&name, records.collect()).await;
+    case.append(&name, records).await;
     let patience = case.patience();
     let mut late = BTreeSet::new();
     while late.len() < 20 {
@@ -69,7 +69,7 @@ pub(super) async fn members_share_and_take_over(case: &Case<'_>) {
 pub(super) async fn lag_reaches_zero(case: &Case<'_>) {
     let name = case.topic("lag", 2).await;
     let records = (0..50).map(|n| record(&n.to_string(), n));
-    case.append(&name, records.collect()).await;
+    case.append(&name, records).await;
     let mut consumer = case.subscribe(&[&name], case.group("g")).await;
     let mut got = case.take(&mut *consumer, 10).await;
     got.extend(case.take(&mut *consumer, 40).await);

@@ -7,8 +7,7 @@ use crate::{Start, StreamError, TopicPartition};
 
 pub(super) async fn starts_where_it_says(case: &Case<'_>) {
     let name = case.topic("start", 1).await;
-    case.append(&name, (0..5).map(|n| record("k", n)).collect())
-        .await;
+    case.append(&name, (0..5).map(|n| record("k", n))).await;
     let source = TopicPartition {
         topic: name.as_str().into(),
         partition: 0,
@@ -17,7 +16,7 @@ pub(super) async fn starts_where_it_says(case: &Case<'_>) {
     let mut earliest = case.subscribe(&[&name], Start::Earliest).await;
     let mut latest = case.subscribe(&[&name], Start::Latest).await;
     let mut from_three = case.subscribe(&[&name], offsets).await;
-    case.append(&name, vec![record("k", 5)]).await;
+    case.append(&name, [record("k", 5)]).await;
     let got = case.take(&mut *latest, 1).await;
     assert_eq!(texts(&got), ["5"], "{case}: latest sees what comes after");
     let got = case.take(&mut *from_three, 3).await;
@@ -42,7 +41,7 @@ pub(super) async fn waits_for_what_comes(case: &Case<'_>) {
     assert!(waited >= Duration::from_millis(150), "{case}: {waited:?}");
     let append = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        case.append(&name, vec![record("k", "late")]).await;
+        case.append(&name, [record("k", "late")]).await;
     };
     let (got, ()) = tokio::join!(case.take(&mut *reader, 1), append);
     assert_eq!(texts(&got), ["late"], "{case}");
@@ -51,7 +50,7 @@ pub(super) async fn waits_for_what_comes(case: &Case<'_>) {
 pub(super) async fn polls_are_bounded(case: &Case<'_>) {
     let name = case.topic("bounded", 2).await;
     let records = (0..50).map(|n| record(&n.to_string(), n));
-    case.append(&name, records.collect()).await;
+    case.append(&name, records).await;
     let mut reader = case.subscribe(&[&name], Start::Earliest).await;
     let patience = case.patience();
     let mut all = Vec::new();
@@ -66,7 +65,7 @@ pub(super) async fn polls_are_bounded(case: &Case<'_>) {
 pub(super) async fn dropped_poll_loses_nothing(case: &Case<'_>) {
     let name = case.topic("dropped", 1).await;
     let records = (0..40).map(|n| record("k", n));
-    case.append(&name, records.collect()).await;
+    case.append(&name, records).await;
     let mut reader = case.subscribe(&[&name], Start::Earliest).await;
     let patience = case.patience();
     let mut all = Vec::new();
@@ -87,7 +86,7 @@ pub(super) async fn dropped_poll_loses_nothing(case: &Case<'_>) {
 
 pub(super) async fn lone_reader_cannot_commit(case: &Case<'_>) {
     let name = case.topic("alone", 1).await;
-    case.append(&name, vec![record("k", "v")]).await;
+    case.append(&name, [record("k", "v")]).await;
     let mut reader = case.subscribe(&[&name], Start::Earliest).await;
     let got = case.take(&mut *reader, 1).await;
     let committed = reader.commit(&next_offsets(&got)).await;
@@ -98,8 +97,8 @@ pub(super) async fn lone_reader_cannot_commit(case: &Case<'_>) {
 pub(super) async fn several_topics_are_read_together(case: &Case<'_>) {
     let (one, two) = (case.topic("one", 1).await, case.topic("two", 2).await);
     let mut reader = case.subscribe(&[&one, &two], case.group("both")).await;
-    case.append(&one, vec![record("k", "of one")]).await;
-    case.append(&two, vec![record("k", "of two")]).await;
+    case.append(&one, [record("k", "of one")]).await;
+    case.append(&two, [record("k", "of two")]).await;
     let got = case.take(&mut *reader, 2).await;
     let expected = ["of one", "of two"].map(str::to_owned).into();
     assert_eq!(distinct(&got), expected, "{case}");

@@ -11,8 +11,7 @@ pub(super) async fn are_created_once(case: &Case<'_>) {
     let info = found.expect("describes")[0].clone().expect("it exists");
     assert_eq!(info.name, name, "{case}");
     assert_eq!(info.offsets, [(0, 0); 3], "{case}: as it was");
-    case.append(&name, vec![record("a", 1), record("a", 2)])
-        .await;
+    case.append(&name, [record("a", 1), record("a", 2)]).await;
     let found = case.stream.describe(&[&name]).await;
     let info = found.expect("describes")[0].clone().expect("it exists");
     let ends: u64 = info.offsets.iter().map(|(_, end)| end).sum();

@@ -46,7 +46,7 @@ pub(super) async fn every_record_arrives_in_order_per_key(case: &Case<'_>) {
     for round in 0..rounds {
         let number = |n| round * per_round + n;
         let records = (0..per_round).map(|n| record(&format!("k{}", n % 7), number(n)));
-        case.append(&name, records.collect()).await;
+        case.append(&name, records).await;
     }
     let mut reader = case.subscribe(&[&name], Start::Earliest).await;
     let count = rounds * per_round;
@@ -75,7 +75,7 @@ pub(super) async fn unkeyed_records_arrive(case: &Case<'_>) {
     for n in 0..30 {
         let mut unkeyed = record("", n);
         unkeyed.key = None;
-        case.append(&name, vec![unkeyed]).await;
+        case.append(&name, [unkeyed]).await;
     }
     let mut reader = case.subscribe(&[&name], Start::Earliest).await;
     let got = case.take(&mut *reader, 30).await;
@@ -84,20 +84,20 @@ pub(super) async fn unkeyed_records_arrive(case: &Case<'_>) {
 
 pub(super) async fn empty_append_is_accepted(case: &Case<'_>) {
     let name = case.topic("empty", 1).await;
-    case.append(&name, Vec::new()).await;
+    case.append(&name, []).await;
 }
 
 pub(super) async fn oversized_record_is_rejected(case: &Case<'_>) {
     let name = case.topic("oversized", 1).await;
     let oversized = record("k", "x".repeat(OVERSIZED_BYTES));
     let records = vec![record("k", "fits"), oversized];
-    match case.stream.append(&name, records).await {
+    match case.stream.append(&name, &records).await {
         Err(AppendError::Rejected { index: 1, reason }) => {
             assert!(!reason.is_empty(), "{case}: a reason is given");
         }
         other => panic!("{case}: {other:?}"),
     }
-    case.append(&name, vec![record("k", "next")]).await;
+    case.append(&name, [record("k", "next")]).await;
     let mut reader = case.subscribe(&[&name], Start::Earliest).await;
     let patience = case.patience();
     while !distinct(&case.poll(&mut *reader, 10).await).contains("next") {
@@ -107,7 +107,7 @@ pub(super) async fn oversized_record_is_rejected(case: &Case<'_>) {
 
 pub(super) async fn missing_topic_is_unavailable(case: &Case<'_>) {
     let name = case.topic_name("nowhere");
-    match case.stream.append(&name, vec![record("k", "v")]).await {
+    match case.stream.append(&name, &[record("k", "v")]).await {
         Err(AppendError::Unavailable(reason)) => {
             assert!(reason.contains(&name), "{case}: {reason}");
         }
@@ -118,12 +118,15 @@ pub(super) async fn missing_topic_is_unavailable(case: &Case<'_>) {
 /// Closes the stream while records are under way; returns those that were acknowledged.
 pub(super) async fn closing_flushes(case: &Case<'_>) -> BTreeSet<String> {
     let name = case.topic("closing", 2).await;
-    case.append(&name, vec![record("a", "before")]).await;
-    let late = (0..50).map(|n| record(&format!("k{n}"), n)).collect();
-    let (late, closed) = tokio::join!(case.stream.append(&name, late), case.stream.close(PATIENCE));
+    case.append(&name, [record("a", "before")]).await;
+    let late: Vec<_> = (0..50).map(|n| record(&format!("k{n}"), n)).collect();
+    let (late, closed) = tokio::join!(
+        case.stream.append(&name, &late),
+        case.stream.close(PATIENCE)
+    );
     assert_eq!(late, Ok(()), "{case}: what was begun is finished");
     assert_eq!(closed, Ok(()), "{case}");
-    let after = case.stream.append(&name, vec![record("a", "after")]).await;
+    let after = case.stream.append(&name, &[record("a", "after")]).await;
     assert_eq!(after, Err(AppendError::Closed), "{case}");
     let again = case.stream.close(PATIENCE).await;
     assert!(

@@ -250,21 +250,21 @@ impl EmbeddedLog {
             .clone()
     }
 
-    fn place(&self, topic: &Topic, records: Vec<Record>) -> Vec<(usize, Record)> {
+    fn place(&self, topic: &Topic, records: &[Record]) -> Vec<(usize, Record)> {
         let count = topic.partitions.len() as u32;
         let unkeyed = self.next_unkeyed.fetch_add(1, Ordering::Relaxed) % count;
-        let place = |record: Record| {
+        let place = |record: &Record| {
             let key = record.key.as_deref();
             let partition = key.map_or(unkeyed, |key| murmur2::partition(key, count));
-            (topic.first_index + partition as usize, record)
+            (topic.first_index + partition as usize, record.clone())
         };
-        records.into_iter().map(place).collect()
+        records.iter().map(place).collect()
     }
 }
 
 #[async_trait]
 impl Stream for EmbeddedLog {
-    async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError> {
+    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
         if records.is_empty() {
             return Ok(());
         }

@@ -130,7 +130,7 @@ async fn records_and_offsets_survive_reopening() {
     let folder = TempDir::new().unwrap();
     let log = open(&folder).await;
     for n in 0..100 {
-        log.append(TOPIC, vec![record(n)]).await.unwrap();
+        log.append(TOPIC, &[record(n)]).await.unwrap();
     }
     let mut member = log
         .subscribe(&[TOPIC], Start::Group("g".into()))
@@ -164,7 +164,7 @@ async fn records_and_offsets_survive_reopening() {
         texts(&got),
         (10..100).map(|n| n.to_string()).collect::<Vec<_>>()
     );
-    log.append(TOPIC, vec![record("next")]).await.unwrap();
+    log.append(TOPIC, &[record("next")]).await.unwrap();
     let got = member
         .poll(1_000, Duration::from_secs(1))
         .await
@@ -186,7 +186,7 @@ async fn segments_that_every_group_has_finished_are_deleted() {
         .await
         .unwrap();
     for n in 0..200 {
-        log.append(TOPIC, vec![record(n)]).await.unwrap();
+        log.append(TOPIC, &[record(n)]).await.unwrap();
     }
     let before = segments(&folder).len();
     let source = TopicPartition {
@@ -221,7 +221,7 @@ async fn size_cap_refuses_and_room_is_used_again() {
         .unwrap();
     let mut kept = 0;
     let refusal = loop {
-        match log.append(TOPIC, vec![record("x".repeat(500))]).await {
+        match log.append(TOPIC, &[record("x".repeat(500))]).await {
             Ok(()) => kept += 1,
             Err(error) => break error,
         }
@@ -236,5 +236,5 @@ async fn size_cap_refuses_and_room_is_used_again() {
         partition: 0,
     };
     group.commit(&[(source, kept)]).await.unwrap();
-    log.append(TOPIC, vec![record("again")]).await.unwrap();
+    log.append(TOPIC, &[record("again")]).await.unwrap();
 }

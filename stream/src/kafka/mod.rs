@@ -79,7 +79,7 @@ impl Kafka {
 
 #[async_trait]
 impl Stream for Kafka {
-    async fn append(&self, topic: &str, records: Vec<Record>) -> Result<(), AppendError> {
+    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(AppendError::Closed);
         }

@@ -245,11 +245,7 @@ impl Producer {
         })
     }
 
-    pub(super) async fn append(
-        &self,
-        topic: &str,
-        records: Vec<Record>,
-    ) -> Result<(), AppendError> {
+    pub(super) async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
         if let Some(index) = records
             .iter()
             .position(|r| size_bytes(r) > MAX_RECORD_BYTES)
@@ -289,7 +285,6 @@ impl Producer {
                 break;
             }
         }
-        drop(records);
         // Not before: the task would find nothing in flight and wait again.
         native.context().stirred.notify_one();
         if native.context().is_broken() {

@@ -42,8 +42,8 @@ async fn bury(log: &EmbeddedLog, letters: &[DeadLetter]) {
         headers: letter.headers().into_iter().map(Header::from).collect(),
         timestamp_ms: 0,
     };
-    let records = letters.iter().map(record).collect();
-    log.append(DEAD, records).await.unwrap();
+    let records: Vec<_> = letters.iter().map(record).collect();
+    log.append(DEAD, &records).await.unwrap();
 }
 
 async fn records(log: &EmbeddedLog, topic: &str) -> Vec<Record> {

@@ -52,9 +52,8 @@ async fn try_work(disk: &Disk, told: &mut Told) -> Result<(), StreamError> {
             key: Some(value.clone().into()),
             ..record(value)
         };
-        log.append(TOPIC, values.iter().map(keyed).collect())
-            .await
-            .map_err(failed)?;
+        let records: Vec<_> = values.iter().map(keyed).collect();
+        log.append(TOPIC, &records).await.map_err(failed)?;
         told.acknowledged.extend(values);
         if round % 2 == 1 {
             let batch = member.poll(4, Duration::from_secs(5)).await?;
@@ -97,7 +96,7 @@ async fn check(disk: &Disk, told: &Told, at: &str) {
         assert!(is_ordered, "{at}: {before:?} before {after:?}");
     }
     // The group goes on where it was, or earlier, and does not pass over a record.
-    log.append(TOPIC, vec![record("after")]).await.unwrap();
+    log.append(TOPIC, &[record("after")]).await.unwrap();
     let mut member = log
         .subscribe(&[TOPIC], Start::Group("g".into()))
         .await
@@ -170,12 +169,12 @@ async fn full_disk_is_refused_and_leaves_nothing_torn() {
     let disk = Disk::new();
     let log = disk.log().unwrap();
     let log = with_topic(log).await;
-    log.append(TOPIC, vec![record("before")]).await.unwrap();
+    log.append(TOPIC, &[record("before")]).await.unwrap();
     disk.fill(true);
-    let refusal = log.append(TOPIC, vec![record("lost")]).await.unwrap_err();
+    let refusal = log.append(TOPIC, &[record("lost")]).await.unwrap_err();
     assert!(matches!(refusal, AppendError::Full(_)), "{refusal}");
     disk.fill(false);
-    log.append(TOPIC, vec![record("after")]).await.unwrap();
+    log.append(TOPIC, &[record("after")]).await.unwrap();
     assert_eq!(texts(&read_all(&log).await), ["before", "after"]);
 }
 
@@ -185,10 +184,10 @@ async fn nothing_is_acknowledged_after_a_failed_sync_and_its_file_is_named() {
     let log = disk.log().unwrap();
     let log = with_topic(log).await;
     disk.fail_syncs(true);
-    assert!(log.append(TOPIC, vec![record("a")]).await.is_err());
+    assert!(log.append(TOPIC, &[record("a")]).await.is_err());
     disk.fail_syncs(false);
     assert!(
-        log.append(TOPIC, vec![record("b")]).await.is_err(),
+        log.append(TOPIC, &[record("b")]).await.is_err(),
         "the disk is not trusted again"
     );
     let failure = log.failure().unwrap();

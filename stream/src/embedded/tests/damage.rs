@@ -14,7 +14,7 @@ async fn written() -> Disk {
     let log = disk.log().unwrap();
     let log = with_topic(log).await;
     for n in 0..RECORDS {
-        log.append(TOPIC, vec![value(n)]).await.unwrap();
+        log.append(TOPIC, &[value(n)]).await.unwrap();
     }
     log.close(Duration::from_secs(5)).await.unwrap();
     assert!(
@@ -43,7 +43,7 @@ async fn open_damaged(disk: &Disk, at: &str) -> Found {
     let number = |text: &String| text.split(' ').nth(1).unwrap().parse().unwrap();
     let kept = texts(&read_all(&log).await).iter().map(number).collect();
     let damaged_bytes = log.damaged_bytes();
-    log.append(TOPIC, vec![value(9_999)]).await.unwrap();
+    log.append(TOPIC, &[value(9_999)]).await.unwrap();
     let again = texts(&read_all(&log).await);
     assert_eq!(again.last().map(number), Some(9_999), "{at}");
     assert_eq!(
@@ -249,7 +249,7 @@ async fn offsets_below_a_commit_are_not_given_out_again() {
     let path = disk.files(".log").pop().unwrap();
     let hurt = disk.damaged(&path, |bytes| bytes.as_mut().unwrap().truncate(10));
     let log = hurt.log().unwrap();
-    log.append(TOPIC, vec![record("new")]).await.unwrap();
+    log.append(TOPIC, &[record("new")]).await.unwrap();
     let mut member = log
         .subscribe(&[TOPIC], Start::Group("g".into()))
         .await
