@@ -50,7 +50,7 @@ async fn append(kafka: &Kafka, value: &str) {
         timestamp_ms: 1,
     };
     let since = Instant::now();
-    while let Err(error) = kafka.append(TOPIC, &[record.clone()]).await {
+    while let Err(error) = kafka.append(TOPIC, std::slice::from_ref(&record)).await {
         assert!(since.elapsed() < PATIENCE, "{error}");
     }
 }

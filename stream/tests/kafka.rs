@@ -198,7 +198,7 @@ async fn slow_reader_gets_everything_in_order() {
     let padding = "x".repeat(8_000);
     for chunk in 0..RECORDS / 100 {
         let value = |n: usize| record(&format!("{} {padding}", chunk * 100 + n));
-        let records = (0..100).map(value).collect();
+        let records: Vec<_> = (0..100).map(value).collect();
         kafka.append(&topic, &records).await.expect("is durable");
     }
     let group = Start::Group(unique("slow"));

@@ -4,9 +4,12 @@
 //! gateway_baseline mock                       librdkafka's mock cluster; prints its address
 //! gateway_baseline null ADDRESS               an axum handler that reads the body and answers 204
 //! gateway_baseline naive ADDRESS BROKERS      axum, and a FutureProducer awaited for each event
+//! gateway_baseline unkeyed ADDRESS BROKERS    the same, any event to any partition
 //! ```
 //! The naive handler is what one writes first: it checks nothing, splits the body into lines, and
-//! has the same guarantee, `acks=all` from an idempotent producer.
+//! has the same guarantees, `acks=all` from an idempotent producer and the order of a visitor's
+//! events, for which it looks for the visitor's id. Without keys librdkafka fills one partition at a
+//! time, which is cheaper, and visitors' events lose their order.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -18,7 +21,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
+use memchr::memmem;
 use rdkafka::ClientConfig;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::mocking::MockCluster;
@@ -36,11 +40,9 @@ fn main() -> anyhow::Result<()> {
     match arguments[..] {
         ["mock"] => mock(),
         ["null", address] => serve(address, Router::new().route("/collect", post(null))),
-        ["naive", address, brokers] => {
-            let routes = Router::new().route("/collect", post(naive));
-            serve(address, routes.with_state(producer(brokers)?))
-        }
-        _ => bail!("mock, null ADDRESS, or naive ADDRESS BROKERS"),
+        ["naive", address, brokers] => serve_producer(address, brokers, post(naive)),
+        ["unkeyed", address, brokers] => serve_producer(address, brokers, post(unkeyed)),
+        _ => bail!("mock, null ADDRESS, naive ADDRESS BROKERS, or unkeyed ADDRESS BROKERS"),
     }
 }
 
@@ -78,10 +80,39 @@ fn producer(brokers: &str) -> anyhow::Result<Arc<Producer>> {
     Ok(Arc::new(config.create().context("a producer")?))
 }
 
+fn serve_producer(
+    address: &str,
+    brokers: &str,
+    handler: MethodRouter<Arc<Producer>>,
+) -> anyhow::Result<()> {
+    let routes = Router::new().route("/collect", handler);
+    serve(address, routes.with_state(producer(brokers)?))
+}
+
 async fn naive(State(producer): State<Arc<Producer>>, body: Bytes) -> StatusCode {
+    send(&producer, &body, visitor).await
+}
+
+async fn unkeyed(State(producer): State<Arc<Producer>>, body: Bytes) -> StatusCode {
+    send(&producer, &body, |_| None).await
+}
+
+/// The id of an event's visitor.
+fn visitor(event: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = br#""user_domain_id":""#;
+    let (_, rest) = event.split_at_checked(memmem::find(event, NAME)? + NAME.len())?;
+    rest.split(|byte| *byte == b'"').next()
+}
+
+async fn send(
+    producer: &Producer,
+    body: &[u8],
+    key: impl Fn(&[u8]) -> Option<&[u8]>,
+) -> StatusCode {
     let lines = body.split(|byte| *byte == b'\n');
     let records = lines.filter(|line| !line.is_empty()).map(|line| {
-        let record = FutureRecord::<(), [u8]>::to(TOPIC).payload(line);
+        let mut record = FutureRecord::<[u8], [u8]>::to(TOPIC).payload(line);
+        record.key = key(line);
         producer.send(record, Duration::from_secs(10))
     });
     let sent = futures_util::future::join_all(records).await;

@@ -27,6 +27,7 @@ mod process;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tikv_jemallocator::Jemalloc;
 
 use cli::{Cli, Command, ConfigCommand, DlqCommand, GeoCommand, SpoolCommand};
 use commands::reach::reach;
@@ -34,6 +35,11 @@ use commands::{dlq, spool};
 use config::Loaded;
 use plan::{Plan, StreamPlan};
 use process::Role;
+
+/// Takes the place of malloc in librdkafka too. Records are taken by one thread and given back by another,
+/// and most are larger than what glibc keeps at hand.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Exit status for a configuration that cannot work (`EX_CONFIG` of sysexits).
 const CONFIGURATION: u8 = 78;

@@ -202,6 +202,65 @@ fn request_may_come_in_any_two_pieces() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn kept_connection_has_one_more_request_answered_after_shutdown_and_is_told_so() {
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let (limits, shutdown) = (Limits::default(), Shutdown::default());
+    let start = || {
+        let (client, server) = duplex(1 << 20);
+        let (limits, shutdown) = (limits.clone(), shutdown.clone());
+        let posts = Some(Echo);
+        tokio::spawn(crate::http::connection(
+            server, peer, Echo, posts, limits, shutdown,
+        ));
+        client
+    };
+    let (mut used, mut idle) = (start(), start());
+    let request = post("", "one");
+    let mut answer = vec![0; 1_000];
+    for client in [&mut used, &mut idle] {
+        client.write_all(request.as_bytes()).await.unwrap();
+        let read = client.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+    shutdown.start();
+    tokio::time::sleep(LAST_REQUEST / 4).await;
+    used.write_all(request.as_bytes()).await.unwrap();
+    let mut last = String::new();
+    used.read_to_string(&mut last).await.unwrap();
+    assert!(last.contains("connection: close\r\n"), "{last}");
+    let since = tokio::time::Instant::now();
+    assert_eq!(idle.read(&mut answer).await.unwrap(), 0, "it is closed too");
+    assert!(since.elapsed() <= LAST_REQUEST, "{:?}", since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn kept_connection_ends_when_its_next_request_takes_too_long() {
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let limits = Limits::default();
+    for (begun, patience) in [("", limits.idle_timeout), ("POST", limits.header_timeout)] {
+        let (mut client, server) = duplex(1 << 20);
+        let (limits, shutdown) = (limits.clone(), Shutdown::default());
+        let serving = crate::http::connection(server, peer, Echo, Some(Echo), limits, shutdown);
+        tokio::spawn(serving);
+        let request = post("", "one");
+        client.write_all(request.as_bytes()).await.unwrap();
+        assert_ne!(client.read(&mut [0; 1_000]).await.unwrap(), 0);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        client.write_all(begun.as_bytes()).await.unwrap();
+        let since = tokio::time::Instant::now();
+        while client.read(&mut [0; 1_000]).await.unwrap() > 0 {}
+        let waited = since.elapsed() + Duration::from_secs(if begun.is_empty() { 5 } else { 0 });
+        let late = waited.saturating_sub(patience);
+        assert!(
+            waited >= patience && late < Duration::from_secs(1),
+            "{begun}: {waited:?}"
+        );
+    }
+}
+
 #[test]
 fn fuzz() {
     ::fuzz::check("requests", |input| {
