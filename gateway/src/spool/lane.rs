@@ -26,8 +26,8 @@ use super::{Kind, Spool};
 /// finds its brokers first, asking again every half second.
 const FIRST: Duration = Duration::from_secs(2);
 
-/// Looks at the age of the oldest append in the time that it may take.
-const LOOKS: u32 = 8;
+/// Looks at the age of the oldest append in the time that it may take: it is late by two of them at most.
+const LOOKS: u32 = 20;
 
 /// A way to one topic.
 pub(crate) struct Lane {
@@ -40,6 +40,8 @@ pub(crate) struct Lane {
     state: Mutex<State>,
     /// Whether the stream has acknowledged anything on the direct way.
     has_acknowledged: AtomicBool,
+    /// An append goes its direct way where there was none.
+    begun: Notify,
     /// Some append takes too long on its direct way.
     overdue: Notify,
     /// Something may be there to be written to the spool.
@@ -67,8 +69,8 @@ struct State {
     reason: String,
 }
 
-/// Appends on their direct way, by when they began: those between two looks are counted together, for a
-/// timer of its own costs an append as much as its way to librdkafka.
+/// Appends on their direct way, by when they began: those between two looks are counted together, so that
+/// none needs a timer of its own.
 struct InFlight {
     count: usize,
     /// From when on, and how many; the oldest first, and those that begin now last.
@@ -150,6 +152,7 @@ impl Lane {
             timeout,
             state: Mutex::new(state),
             has_acknowledged: AtomicBool::new(false),
+            begun: Notify::new(),
             overdue: Notify::new(),
             gathered: Notify::new(),
             turned: Notify::new(),
@@ -194,7 +197,7 @@ impl Lane {
         let number = state.next_number;
         state.next_number += 1;
         if state.way == Way::Direct {
-            let begun = state.in_flight.begin();
+            let begun = self.begin(&mut state);
             let journey = Journey {
                 lane: self,
                 number,
@@ -207,6 +210,14 @@ impl Lane {
             self.gathered.notify_one();
         }
         Entered::Waiting(answer)
+    }
+
+    /// Counts an append on its direct way; returns when it began.
+    fn begin(&self, state: &mut State) -> u64 {
+        if state.in_flight.count == 0 {
+            self.begun.notify_one();
+        }
+        state.in_flight.begin()
     }
 
     /// The outcome of an append on its direct way; a failure once it or another has taken too long.
@@ -267,6 +278,9 @@ impl Lane {
     /// Turns the lane to the spool once an append takes too long on its direct way.
     pub(super) async fn watch(&self, spool: &Spool) {
         loop {
+            if self.state().in_flight.count == 0 {
+                self.begun.notified().await;
+            }
             sleep(spool.options.after / LOOKS).await;
             let after = match self.has_acknowledged.load(Ordering::Relaxed) {
                 true => spool.options.after,
@@ -381,7 +395,7 @@ impl Lane {
             // The first poll hands the records over, before any append that comes behind.
             let mut context = Context::from_waker(Waker::noop());
             let first = appending.as_mut().poll(&mut context);
-            let begun = state.in_flight.begin();
+            let begun = self.begin(&mut state);
             (waiting, begun, first, appending, self.overdue.notified())
         };
         let appended = match first {
