@@ -350,7 +350,8 @@ async fn stream_that_answers_late_is_not_waited_for() {
     bench.stream.come_back();
     running.is_direct().await;
     running.append("0040").await.unwrap();
-    assert_eq!(bench.stream.firsts().await, names(0..41));
+    // By way of the spool where the machine is too busy for 20 ms.
+    eventually(|| async { bench.stream.firsts().await == names(0..41) }).await;
     running.stop().await;
 }
 
