@@ -99,8 +99,10 @@ async fn soak() {
     assert!(memory.1 <= MAX_MEMORY_BYTES, "{memory:?}");
     // At four MiB an hour the bound is reached within a day.
     assert!(growth < 4.0, "{growth} MiB an hour");
-    assert!(files.1 - files.0 <= 4, "{files:?}");
-    assert!(threads.1 - threads.0 <= 2, "{threads:?}");
+    // A machine that is too busy has events go through the spool, which takes some while it is used.
+    let (first, last) = (&all[0], &all[all.len() - 1]);
+    assert!(last.files <= first.files + 2, "{files:?}");
+    assert!(last.threads <= first.threads + 2, "{threads:?}");
     bench.check_ledger().await;
     bench.stop().await;
 }
