@@ -25,8 +25,9 @@ const INFLATE_IN_PLACE_BYTES: usize = 4 * 1024;
 const DRAIN_BYTES: usize = 4 << 20;
 
 /// A body may inflate to this size whatever was sent: events of one kind without ids are packed tightly.
-/// With what its decoder needs, a bomb costs less than a MiB before it is refused, by brotli hardly more.
-const ANY_RATIO_BYTES: usize = 768 << 10;
+/// With what its decoder needs, a bomb costs less than a MiB before it is refused. As much as lies in a
+/// window of brotli of half a MiB: one byte more, and its decoder fills a whole one.
+const ANY_RATIO_BYTES: usize = (512 << 10) - 16;
 
 /// Above that, the inflated bytes for each one that was sent. Batches of events with their ids come to
 /// 8 by gzip and 20 by the slowest zstd, bombs to 1,000 and more.
