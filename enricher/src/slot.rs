@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use event::{FIELDS, Field, Origin};
+use event::{FIELDS, Field, Origin, field};
 use foldhash::fast::FixedState;
 
 /// A field of [`FIELDS`] by its place.
@@ -16,14 +16,7 @@ const _: () = assert!(FIELDS.len() <= u8::MAX as usize);
 impl Slot {
     /// The slot of the field of this name; a name that the table lacks does not compile.
     const fn of(name: &str) -> Self {
-        let mut place = 0;
-        while place < FIELDS.len() {
-            if is_equal(FIELDS[place].name.as_bytes(), name.as_bytes()) {
-                return Self(place as u8);
-            }
-            place += 1;
-        }
-        panic!("the field table lacks this name");
+        Self(field::place(name) as u8)
     }
 
     /// The place in the table.
@@ -125,20 +118,6 @@ impl FromIterator<Slot> for Slots {
         slots.into_iter().for_each(|slot| set.add(slot));
         set
     }
-}
-
-const fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut place = 0;
-    while place < a.len() {
-        if a[place] != b[place] {
-            return false;
-        }
-        place += 1;
-    }
-    true
 }
 
 pub(crate) const EVENT_ID: Slot = Slot::of("event_id");

@@ -56,6 +56,36 @@ pub fn field(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name)
 }
 
+/// The place in [`FIELDS`] of the field of this name, for constants.
+///
+/// # Panics
+/// Where the table lacks the name: a constant of it does not compile.
+#[must_use]
+pub const fn place(name: &str) -> usize {
+    let mut place = 0;
+    while place < FIELDS.len() {
+        if is_equal(FIELDS[place].name.as_bytes(), name.as_bytes()) {
+            return place;
+        }
+        place += 1;
+    }
+    panic!("the field table lacks this name");
+}
+
+const fn is_equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut place = 0;
+    while place < a.len() {
+        if a[place] != b[place] {
+            return false;
+        }
+        place += 1;
+    }
+    true
+}
+
 const fn client(name: &'static str, kind: Kind, meaning: &'static str) -> Field {
     Field {
         name,

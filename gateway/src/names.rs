@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU8;
 use std::sync::LazyLock;
 
-use event::{FIELDS, Origin};
+use event::{FIELDS, Origin, field};
 use foldhash::fast::FixedState;
 
 use crate::scan::{Member, Value};
@@ -44,14 +44,7 @@ impl Name {
 
     /// The name of a field; one that the table lacks does not compile.
     const fn of(name: &str) -> Self {
-        let mut place = 0;
-        while place < FIELDS.len() {
-            if is_equal(FIELDS[place].name.as_bytes(), name.as_bytes()) {
-                return Self::at(place);
-            }
-            place += 1;
-        }
-        panic!("the field table lacks this name");
+        Self::at(field::place(name))
     }
 
     const fn at(place: usize) -> Self {
@@ -141,20 +134,6 @@ thread_local! {
 
 fn place_behind(previous: Option<Name>) -> usize {
     previous.map_or(0, |name| usize::from(name.0.get()))
-}
-
-const fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut place = 0;
-    while place < a.len() {
-        if a[place] != b[place] {
-            return false;
-        }
-        place += 1;
-    }
-    true
 }
 
 /// Members of an envelope that each event gets where it has none of the name.
