@@ -43,6 +43,8 @@ pub(crate) struct Taken {
 
 /// The events of a request, ready for the stream.
 struct Events {
+    /// How many are fit.
+    accepted: usize,
     fit: Vec<Record>,
     letters: Vec<Record>,
     /// Index and reason of each that is among the letters.
@@ -76,8 +78,8 @@ where
         fields: Fields::from(&*fields),
         query: parts.uri.query(),
     };
-    let taken = take(gateway, asked, &mut Framed(body)).await;
-    reply(gateway, taken).await.into_response()
+    let mut taken = take(gateway, asked, &mut Framed(body)).await;
+    reply(gateway, &mut taken).await.into_response()
 }
 
 /// Reads and checks the events of a request.
@@ -107,17 +109,20 @@ pub(crate) async fn take(gateway: &Gateway, asked: Asked<'_>, body: &mut impl Bo
 }
 
 /// Answers a request once its events are durable.
-pub(crate) async fn reply(gateway: &Gateway, taken: Taken) -> Reply {
-    let reply = match keep(gateway, taken.events).await {
-        Ok(kept) if kept.unfit.is_empty() => {
-            with_cookie(Reply::new(StatusCode::NO_CONTENT), kept.cookie)
-        }
-        Ok(kept) => with_cookie(partly(&kept), kept.cookie),
+pub(crate) async fn reply(gateway: &Gateway, taken: &mut Taken) -> Reply {
+    let reply = match &mut taken.events {
+        Ok(events) => match keep(gateway, events).await {
+            Ok(()) if events.unfit.is_empty() => {
+                with_cookie(Reply::new(StatusCode::NO_CONTENT), events.cookie.take())
+            }
+            Ok(()) => with_cookie(partly(events), events.cookie.take()),
+            Err(problem) => problem.reply(),
+        },
         Err(problem) => problem.reply(),
     };
     let seconds = taken.since.elapsed().as_secs_f64();
     gateway.metrics.request_seconds.observe(seconds);
-    reply.with_all(taken.cors)
+    reply.with_all(std::mem::take(&mut taken.cors))
 }
 
 pub(crate) async fn pixel(
@@ -145,11 +150,15 @@ pub(crate) async fn pixel(
             Err(problem)
         }
     };
-    let reply = match keep(&gateway, events).await {
-        Ok(kept) => {
+    let kept = match events {
+        Ok(mut events) => keep(&gateway, &mut events).await.map(|()| events.cookie),
+        Err(problem) => Err(problem),
+    };
+    let reply = match kept {
+        Ok(cookie) => {
             let image = Reply::new(StatusCode::OK).with_body("image/gif", pixel::GIF);
             let no_store = HeaderValue::from_static("no-store");
-            with_cookie(image, kept.cookie).with(header::CACHE_CONTROL, no_store)
+            with_cookie(image, cookie).with(header::CACHE_CONTROL, no_store)
         }
         Err(problem) => problem.reply(),
     };
@@ -186,13 +195,13 @@ fn with_cookie(reply: Reply, cookie: Option<HeaderValue>) -> Reply {
     }
 }
 
-fn partly(kept: &Kept) -> Reply {
-    let letters: Vec<_> = kept
+fn partly(events: &Events) -> Reply {
+    let letters: Vec<_> = events
         .unfit
         .iter()
         .map(|(index, code)| json!({ "index": index, "code": code.name() }))
         .collect();
-    let body = json!({ "accepted": kept.accepted, "dead_lettered": letters });
+    let body = json!({ "accepted": events.accepted, "dead_lettered": letters });
     Reply::new(StatusCode::OK).with_body("application/json", body.to_string())
 }
 
@@ -274,6 +283,7 @@ fn events(
         .iter()
         .map(|(_, code, event)| letter(event, *code, sender));
     Ok(Events {
+        accepted: fit.len(),
         fit,
         letters: letters.collect(),
         unfit: index_and_code,
@@ -287,36 +297,21 @@ fn events(
     })
 }
 
-/// What became of a request's events.
-struct Kept {
-    accepted: usize,
-    /// Index and reason of each dead letter.
-    unfit: Vec<(usize, Code)>,
-    cookie: Option<HeaderValue>,
-}
-
 /// Makes events durable, and counts what became of them.
-async fn keep(gateway: &Gateway, events: Result<Events, Problem>) -> Result<Kept, Problem> {
-    let (metrics, events) = (&gateway.metrics, events?);
-    let accepted = events.fit.len();
-    let count = accepted + events.unfit.len() + events.dropped;
-    let appended = async {
-        append(gateway, &gateway.raw, events.fit).await?;
-        append(gateway, &gateway.dead, events.letters).await
-    };
-    appended
-        .await
-        .inspect_err(|problem| metrics.refused(problem, count as u64))?;
-    metrics.accepted.inc_by(accepted as u64);
+async fn keep(gateway: &Gateway, events: &mut Events) -> Result<(), Problem> {
+    let metrics = &gateway.metrics;
+    let mut appended = append(gateway, &gateway.raw, &mut events.fit).await;
+    if appended.is_ok() {
+        appended = append(gateway, &gateway.dead, &mut events.letters).await;
+    }
+    let count = events.accepted + events.unfit.len() + events.dropped;
+    appended.inspect_err(|problem| metrics.refused(problem, count as u64))?;
+    metrics.accepted.inc_by(events.accepted as u64);
     metrics.dropped.inc_by(events.dropped as u64);
     for (_, code) in &events.unfit {
         metrics.dead_lettered(*code);
     }
-    Ok(Kept {
-        accepted,
-        unfit: events.unfit,
-        cookie: events.cookie,
-    })
+    Ok(())
 }
 
 /// The events of a request.
@@ -386,7 +381,7 @@ fn letter(event: &str, code: Code, sender: &Sender<'_>) -> Record {
     }
 }
 
-async fn append(gateway: &Gateway, lane: &Lane, records: Vec<Record>) -> Result<(), Problem> {
+async fn append(gateway: &Gateway, lane: &Lane, records: &mut Vec<Record>) -> Result<(), Problem> {
     if records.is_empty() {
         return Ok(());
     }

@@ -285,7 +285,7 @@ impl http::Posts for Front {
         collect::take(&self.gateway, asked, body).await
     }
 
-    async fn reply(&self, taken: Taken) -> Reply {
+    async fn reply(&self, taken: &mut Taken) -> Reply {
         collect::reply(&self.gateway, taken).await
     }
 }

@@ -9,7 +9,8 @@ use gateway::Config;
 use runtime::Runtime;
 use stream::embedded::{EmbeddedLog, Options};
 use stream::{
-    AppendError, Consumer, Record, Start, Stream, StreamError, TopicInfo, TopicOutcome, TopicSpec,
+    AppendError, Appending, Consumer, Record, Start, Stream, StreamError, TopicInfo, TopicOutcome,
+    TopicSpec,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,11 +31,11 @@ impl Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
+    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
         self.appends.fetch_add(1, Ordering::SeqCst);
         match self.is_away() {
-            true => Err(AppendError::Unavailable("away".into())),
-            false => self.inner.append(topic, records).await,
+            true => Appending::by(async { Err(AppendError::Unavailable("away".into())) }),
+            false => self.inner.append(topic, records),
         }
     }
 

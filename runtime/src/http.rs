@@ -18,7 +18,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -39,7 +38,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::Shutdown;
-use deadlines::{Steps, Timed};
+use deadlines::Timed;
 pub use fields::{Field, Fields, fields, text};
 pub use plain::{Body as PlainBody, Head, Held};
 pub use reply::{Reply, ReplyField};
@@ -117,7 +116,7 @@ pub trait Posts: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Self::Taken> + Send;
 
     /// The answer to it.
-    fn reply(&self, taken: Self::Taken) -> impl Future<Output = Reply> + Send;
+    fn reply(&self, taken: &mut Self::Taken) -> impl Future<Output = Reply> + Send;
 }
 
 /// Handlers find the peer's address in the extension [`ConnectInfo<SocketAddr>`].
@@ -156,6 +155,7 @@ pub async fn serve_with(
 ) {
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let connections = TaskTracker::new();
+    let limits = Arc::new(limits);
     loop {
         let permit = permits
             .clone()
@@ -192,12 +192,16 @@ pub async fn serve_with(
             match acceptor {
                 None => connection(stream, peer, answers, posts, limits, shutdown).await,
                 Some(acceptor) => {
-                    // A failure here is the client's, as below.
-                    let handshake = acceptor.accept(stream);
-                    let shaken = tokio::time::timeout(limits.header_timeout, handshake).await;
-                    if let Ok(Ok(stream)) = shaken {
-                        connection(stream, peer, answers, posts, limits, shutdown).await;
-                    }
+                    // Apart, as what follows is larger than that of a connection without.
+                    Box::pin(async {
+                        // A failure here is the client's, as below.
+                        let handshake = acceptor.accept(stream);
+                        let shaken = tokio::time::timeout(limits.header_timeout, handshake).await;
+                        if let Ok(Ok(stream)) = shaken {
+                            connection(stream, peer, answers, posts, limits, shutdown).await;
+                        }
+                    })
+                    .await;
                 }
             }
             drop(permit);
@@ -221,25 +225,34 @@ async fn connection(
     peer: SocketAddr,
     answers: impl Answer,
     posts: Option<impl Posts>,
-    limits: Limits,
+    limits: Arc<Limits>,
     shutdown: Shutdown,
 ) {
-    let steps = Steps::default();
-    let mut stream = Timed::new(stream, &limits, steps.clone());
+    let mut stream = Timed::new(stream, &limits);
     if let Some(posts) = posts {
         let unread = plain::connection(&mut stream, peer, &posts, &limits, &shutdown).await;
         let Some(unread) = unread else { return };
         stream.unread(unread);
     }
-    // Beside the token, which takes a lock to be asked: this is asked at each request.
-    let is_last = AtomicBool::new(false);
+    // Apart, for it is large, and most connections never come here.
+    Box::pin(by_hyper(stream, peer, answers, &limits, &shutdown)).await;
+}
+
+async fn by_hyper(
+    mut stream: Timed<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    peer: SocketAddr,
+    answers: impl Answer,
+    limits: &Limits,
+    shutdown: &Shutdown,
+) {
+    let steps = stream.steps();
     let service = service_fn(async |request| {
         steps.step();
-        let mut response = match refusal(&request, &limits) {
+        let mut response = match refusal(&request, limits) {
             Some((status, code)) => problem(status, code),
             None => answers.answer(request, peer).await,
         };
-        if is_last.load(Ordering::Relaxed) {
+        if shutdown.has_started() {
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -257,7 +270,6 @@ async fn connection(
     tokio::select! {
         _ = connection.as_mut() => {}
         () = shutdown.started() => {
-            is_last.store(true, Ordering::Relaxed);
             let last = tokio::time::timeout(LAST_REQUEST, connection.as_mut());
             if last.await.is_err() {
                 connection.as_mut().graceful_shutdown();

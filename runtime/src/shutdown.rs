@@ -3,11 +3,24 @@
 //! Shutting down means: stop intake, finish, flush, commit, report. The signal only sets the token;
 //! each stage's `run` returns once it is done, and the process waits for them within its grace.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio_util::sync::CancellationToken;
 
 /// Tells tasks to stop. Cheap to clone; set once, never unset.
 #[derive(Debug, Clone, Default)]
-pub struct Shutdown(CancellationToken);
+pub struct Shutdown {
+    token: CancellationToken,
+    /// The same as a flag, set before the token is: the token takes a lock to be asked.
+    flag: Arc<Flag>,
+}
+
+#[derive(Debug, Default)]
+struct Flag {
+    is_set: AtomicBool,
+    parent: Option<Arc<Flag>>,
+}
 
 impl Shutdown {
     /// A token set by SIGINT or SIGTERM. A second signal ends the process at once with status 130.
@@ -30,13 +43,14 @@ impl Shutdown {
 
     /// Tells every task to stop.
     pub fn start(&self) {
-        self.0.cancel();
+        self.flag.is_set.store(true, Ordering::SeqCst);
+        self.token.cancel();
     }
 
-    /// Whether tasks must stop.
+    /// Whether tasks must stop. Costs nothing to ask, and is true once [`Shutdown::started`] completes.
     #[must_use]
     pub fn has_started(&self) -> bool {
-        self.0.is_cancelled()
+        self.flag.is_set()
     }
 
     /// Completes when tasks must stop.
@@ -44,14 +58,27 @@ impl Shutdown {
     /// # Cancel safety
     /// May be dropped and called again.
     pub async fn started(&self) {
-        self.0.cancelled().await;
+        self.token.cancelled().await;
     }
 
     /// A token that is set with this one, but can also be set alone, so that stages can be stopped
     /// one after another in the order of the flow.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self(self.0.child_token())
+        Self {
+            token: self.token.child_token(),
+            flag: Arc::new(Flag {
+                is_set: AtomicBool::new(false),
+                parent: Some(self.flag.clone()),
+            }),
+        }
+    }
+}
+
+impl Flag {
+    fn is_set(&self) -> bool {
+        let is_set = self.is_set.load(Ordering::SeqCst);
+        is_set || self.parent.as_deref().is_some_and(Self::is_set)
     }
 }
 

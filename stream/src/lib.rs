@@ -5,6 +5,7 @@
 //! moves bytes and knows nothing of events.
 //!
 //! - [`record`]: records, headers and positions
+//! - [`appending`]: an append under way
 //! - [`error`]: failures, sorted by what the caller does about them
 //! - [`embedded`]: the own segmented log, for one process
 //! - [`kafka`]: an Apache Kafka cluster, for several
@@ -14,6 +15,7 @@
 //! - [`table`]: a topic as a table by key, that follows what is appended
 //! - [`conformance`]: the suite that every back end passes
 
+pub mod appending;
 pub mod conformance;
 pub mod embedded;
 pub mod error;
@@ -28,6 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use appending::Appending;
 pub use error::{AppendError, StreamError};
 pub use held::Held;
 pub use pieces::Pieces;
@@ -39,7 +42,8 @@ pub use record::{Delivered, Header, Partition, Position, Record, TopicPartition,
 /// unknown, and is delivered again after a crash that came before its commit.
 #[async_trait]
 pub trait Stream: Send + Sync + 'static {
-    /// Appends `records` to `topic`; returns once every one of them is durable.
+    /// Appends `records` to `topic`; ready once every one of them is durable. They are handed over by the
+    /// first poll at the latest, or by the call.
     ///
     /// Records with equal keys keep their order, within a call and between calls that follow one
     /// another. A record without a key goes to any partition.
@@ -50,7 +54,7 @@ pub trait Stream: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Dropping the future abandons the answer, not the records.
-    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError>;
+    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a>;
 
     /// Starts reading `topics` from `start`.
     async fn subscribe(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use event::{Code, DeadLetter, header};
 use stream::embedded::{Durability, EmbeddedLog, Options};
-use stream::{AppendError, Record, TopicInfo, TopicOutcome, TopicSpec};
+use stream::{AppendError, Appending, Record, TopicInfo, TopicOutcome, TopicSpec};
 
 use super::*;
 
@@ -23,21 +23,23 @@ struct Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
-        if topic != "raw-web-events" {
-            if self.is_away.load(Ordering::Relaxed) {
-                return Err(AppendError::Unavailable("away".into()));
+    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
+        Appending::by(async move {
+            if topic != "raw-web-events" {
+                if self.is_away.load(Ordering::Relaxed) {
+                    return Err(AppendError::Unavailable("away".into()));
+                }
+                if self.is_closed.load(Ordering::Relaxed) {
+                    return Err(AppendError::Closed);
+                }
+                let max = self.max_bytes.load(Ordering::Relaxed);
+                if let Some(index) = records.iter().position(|r| r.value.len() > max) {
+                    let reason = "too large".into();
+                    return Err(AppendError::Rejected { index, reason });
+                }
             }
-            if self.is_closed.load(Ordering::Relaxed) {
-                return Err(AppendError::Closed);
-            }
-            let max = self.max_bytes.load(Ordering::Relaxed);
-            if let Some(index) = records.iter().position(|r| r.value.len() > max) {
-                let reason = "too large".into();
-                return Err(AppendError::Rejected { index, reason });
-            }
-        }
-        self.log.append(topic, records).await
+            self.log.append(topic, records).await
+        })
     }
 
     async fn subscribe(

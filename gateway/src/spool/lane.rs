@@ -9,14 +9,15 @@
 //! the spool: what comes waits for them and then goes straight, again in order.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use stream::{AppendError, Record, Stream};
-use tokio::sync::futures::Notified;
+use slab::Slab;
+use stream::{AppendError, Appending, Record, Stream};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -42,8 +43,6 @@ pub(crate) struct Lane {
     has_acknowledged: AtomicBool,
     /// An append goes its direct way where there was none.
     begun: Notify,
-    /// Some append takes too long on its direct way.
-    overdue: Notify,
     /// Something may be there to be written to the spool.
     gathered: Notify,
     /// The way may have changed.
@@ -72,33 +71,72 @@ struct State {
 /// Appends on their direct way, by when they began: those between two looks are counted together, so that
 /// none needs a timer of its own.
 struct InFlight {
-    count: usize,
     /// From when on, and how many; the oldest first, and those that begin now last.
     begun: VecDeque<(Instant, usize)>,
     /// The number of the first of `begun`, of all there ever were.
     first: u64,
+    /// The tasks that wait for each.
+    wakers: Slab<Option<Waker>>,
+    /// How often all of them were told that some take too long.
+    tellings: u64,
+}
+
+/// An append among those in flight.
+#[derive(Clone, Copy)]
+struct Place {
+    begun: u64,
+    waker: usize,
+    /// How often those in flight had been told anything when it began.
+    tellings: u64,
 }
 
 impl InFlight {
     fn new() -> Self {
         Self {
-            count: 0,
             begun: [(Instant::now(), 0)].into(),
             first: 0,
+            wakers: Slab::new(),
+            tellings: 0,
         }
     }
 
-    /// Counts an append; returns when it began, for [`InFlight::end`].
-    fn begin(&mut self) -> u64 {
-        self.count += 1;
-        let last = self.begun.len() - 1;
-        self.begun[last].1 += 1;
-        self.first + last as u64
+    fn count(&self) -> usize {
+        self.wakers.len()
     }
 
-    fn end(&mut self, begun: u64) {
-        self.count -= 1;
-        self.begun[(begun - self.first) as usize].1 -= 1;
+    /// Counts an append, until [`InFlight::end`].
+    fn begin(&mut self) -> Place {
+        let last = self.begun.len() - 1;
+        self.begun[last].1 += 1;
+        Place {
+            begun: self.first + last as u64,
+            waker: self.wakers.insert(None),
+            tellings: self.tellings,
+        }
+    }
+
+    fn end(&mut self, place: Place) {
+        self.begun[(place.begun - self.first) as usize].1 -= 1;
+        self.wakers.remove(place.waker);
+    }
+
+    /// Whether an append was told that some take too long; if not, `waker` is woken when it is.
+    fn is_told(&mut self, place: Place, waker: &Waker) -> bool {
+        match &mut self.wakers[place.waker] {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        place.tellings != self.tellings
+    }
+
+    /// Tells all that some take too long.
+    fn tell(&mut self) {
+        self.tellings += 1;
+        for (_, waker) in &mut self.wakers {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
     }
 
     /// How old the oldest is at least.
@@ -153,26 +191,29 @@ impl Lane {
             state: Mutex::new(state),
             has_acknowledged: AtomicBool::new(false),
             begun: Notify::new(),
-            overdue: Notify::new(),
             gathered: Notify::new(),
             turned: Notify::new(),
         }
     }
 
-    /// Makes records durable, on the stream or in the spool.
-    pub(crate) async fn append(&self, records: Vec<Record>) -> Result<(), AppendError> {
+    /// Makes records durable, on the stream or in the spool. Takes them where they are spooled.
+    ///
+    /// What waits for most of them is small, as each request under way has it: ways that need a timer are
+    /// boxed.
+    pub(crate) async fn append(&self, records: &mut Vec<Record>) -> Result<(), AppendError> {
         if self.spool.is_none() {
-            let appending = self.stream.append(&self.topic, &records);
-            return self.within(appending).await;
+            let appending = self.stream.append(&self.topic, records);
+            return Box::pin(self.within(appending)).await;
         }
-        let (journey, records, overdue) = match self.enter(records) {
-            Entered::Direct(journey, records, overdue) => (journey, records, overdue),
-            Entered::Waiting(answer) => return self.within(wait(answer)).await,
+        let journey = match self.enter(records) {
+            Entered::Direct(journey) => journey,
+            Entered::Waiting(answer) => return Box::pin(self.within(wait(answer))).await,
         };
-        let appending = self.stream.append(&self.topic, &records);
-        match self.in_time(appending, overdue).await {
+        let appending = self.stream.append(&self.topic, records);
+        match self.in_time(appending, journey.place).await {
             Err(AppendError::Unavailable(reason) | AppendError::Full(reason)) => {
-                self.within(wait(journey.turn(records, reason))).await
+                let answer = journey.turn(std::mem::take(records), reason);
+                Box::pin(self.within(wait(answer))).await
             }
             settled => settled,
         }
@@ -192,29 +233,28 @@ impl Lane {
         is_used.then(|| spool.refusal()).flatten()
     }
 
-    fn enter(&self, records: Vec<Record>) -> Entered<'_> {
+    fn enter(&self, records: &mut Vec<Record>) -> Entered<'_> {
         let mut state = self.state();
         let number = state.next_number;
         state.next_number += 1;
         if state.way == Way::Direct {
-            let begun = self.begin(&mut state);
-            let journey = Journey {
+            let place = self.begin(&mut state);
+            return Entered::Direct(Journey {
                 lane: self,
                 number,
-                begun,
-            };
-            return Entered::Direct(journey, records, self.overdue.notified());
+                place,
+            });
         }
-        let answer = state.gather(number, records);
+        let answer = state.gather(number, std::mem::take(records));
         if state.can_write() {
             self.gathered.notify_one();
         }
         Entered::Waiting(answer)
     }
 
-    /// Counts an append on its direct way; returns when it began.
-    fn begin(&self, state: &mut State) -> u64 {
-        if state.in_flight.count == 0 {
+    /// Counts an append on its direct way.
+    fn begin(&self, state: &mut State) -> Place {
+        if state.in_flight.count() == 0 {
             self.begun.notify_one();
         }
         state.in_flight.begin()
@@ -223,24 +263,22 @@ impl Lane {
     /// The outcome of an append on its direct way; a failure once it or another has taken too long.
     async fn in_time(
         &self,
-        appending: impl Future<Output = Result<(), AppendError>>,
-        overdue: Notified<'_>,
+        mut appending: Appending<'_>,
+        mut place: Place,
     ) -> Result<(), AppendError> {
-        let mut appending = pin!(appending);
-        let appended = match self.until_overdue(appending.as_mut(), overdue).await {
+        let appended = match self.until_told(&mut appending, place).await {
             Some(appended) => appended,
             None => {
                 // The spool takes nothing; the stream, slow as it is, may still.
                 let patient = async {
                     loop {
-                        let overdue = self.overdue.notified();
-                        let appended = self.until_overdue(appending.as_mut(), overdue).await;
-                        if let Some(appended) = appended {
+                        place.tellings = self.state().in_flight.tellings;
+                        if let Some(appended) = self.until_told(&mut appending, place).await {
                             return appended;
                         }
                     }
                 };
-                self.within(patient).await
+                Box::pin(self.within(patient)).await
             }
         };
         if appended.is_ok() && !self.has_acknowledged.load(Ordering::Relaxed) {
@@ -251,18 +289,25 @@ impl Lane {
 
     /// The outcome of an append, or its failure where the lane was turned; `None` where some took too long
     /// and the lane was not.
-    async fn until_overdue(
+    async fn until_told(
         &self,
-        appending: Pin<&mut impl Future<Output = Result<(), AppendError>>>,
-        overdue: Notified<'_>,
+        appending: &mut Appending<'_>,
+        place: Place,
     ) -> Option<Result<(), AppendError>> {
-        tokio::select! {
-            biased;
-            appended = appending => Some(appended),
-            () = overdue => {
-                let reason = self.detour()?;
-                Some(Err(AppendError::Unavailable(reason)))
+        let appended = poll_fn(|cx| {
+            if let Poll::Ready(appended) = Pin::new(&mut *appending).poll(cx) {
+                return Poll::Ready(Some(appended));
             }
+            match self.state().in_flight.is_told(place, cx.waker()) {
+                true => Poll::Ready(None),
+                false => Poll::Pending,
+            }
+        });
+        match appended.await {
+            None => self
+                .detour()
+                .map(|reason| Err(AppendError::Unavailable(reason))),
+            appended => appended,
         }
     }
 
@@ -278,7 +323,7 @@ impl Lane {
     /// Turns the lane to the spool once an append takes too long on its direct way.
     pub(super) async fn watch(&self, spool: &Spool) {
         loop {
-            if self.state().in_flight.count == 0 {
+            if self.state().in_flight.count() == 0 {
                 self.begun.notified().await;
             }
             sleep(spool.options.after / LOOKS).await;
@@ -289,12 +334,12 @@ impl Lane {
             if self.state().in_flight.look() < after {
                 continue;
             }
-            // In this order: what enters between the two is not overdue.
-            if spool.refusal().is_none() {
-                self.state()
-                    .turn(&format!("no acknowledgement within {after:?}"));
+            let is_refused = spool.refusal().is_some();
+            let mut state = self.state();
+            if !is_refused {
+                state.turn(&format!("no acknowledgement within {after:?}"));
             }
-            self.overdue.notify_waiters();
+            state.in_flight.tell();
         }
     }
 
@@ -346,7 +391,7 @@ impl Lane {
     pub(super) fn close(&self, is_prompt: bool) -> bool {
         let mut state = self.state();
         let is_idle = state.waiting.is_empty() && !state.is_writing;
-        let may_close = state.in_flight.count == 0 && (is_prompt || is_idle);
+        let may_close = state.in_flight.count() == 0 && (is_prompt || is_idle);
         let may_close = state.way == Way::Closed || may_close;
         if may_close {
             state.way = Way::Closed;
@@ -379,7 +424,7 @@ impl Lane {
     /// Turns back to the direct way, what waits first.
     pub(super) async fn release(&self) -> Result<(), AppendError> {
         let records: Vec<Record>;
-        let (waiting, begun, first, appending, overdue) = {
+        let (waiting, place, first, appending) = {
             let mut state = self.state();
             state.way = Way::Direct;
             if state.waiting.is_empty() {
@@ -394,16 +439,16 @@ impl Lane {
             let mut appending = self.stream.append(&self.topic, &records);
             // The first poll hands the records over, before any append that comes behind.
             let mut context = Context::from_waker(Waker::noop());
-            let first = appending.as_mut().poll(&mut context);
-            let begun = self.begin(&mut state);
-            (waiting, begun, first, appending, self.overdue.notified())
+            let first = Pin::new(&mut appending).poll(&mut context);
+            let place = self.begin(&mut state);
+            (waiting, place, first, appending)
         };
         let appended = match first {
             Poll::Ready(appended) => appended,
-            Poll::Pending => self.in_time(appending, overdue).await,
+            Poll::Pending => self.in_time(appending, place).await,
         };
         let mut state = self.state();
-        state.in_flight.end(begun);
+        state.in_flight.end(place);
         match appended {
             Ok(()) | Err(AppendError::Closed | AppendError::Rejected { .. }) => {
                 for one in waiting.into_values() {
@@ -433,7 +478,7 @@ impl Lane {
 
 impl State {
     fn can_write(&self) -> bool {
-        let may_write = self.way == Way::Spool && self.in_flight.count == 0 && !self.is_writing;
+        let may_write = self.way == Way::Spool && self.in_flight.count() == 0 && !self.is_writing;
         may_write && !self.waiting.is_empty()
     }
 
@@ -456,7 +501,7 @@ async fn wait(answer: Answer) -> Result<(), AppendError> {
 }
 
 enum Entered<'a> {
-    Direct(Journey<'a>, Vec<Record>, Notified<'a>),
+    Direct(Journey<'a>),
     Waiting(Answer),
 }
 
@@ -464,7 +509,7 @@ enum Entered<'a> {
 struct Journey<'a> {
     lane: &'a Lane,
     number: u64,
-    begun: u64,
+    place: Place,
 }
 
 impl Journey<'_> {
@@ -479,8 +524,8 @@ impl Journey<'_> {
 impl Drop for Journey<'_> {
     fn drop(&mut self) {
         let mut state = self.lane.state();
-        state.in_flight.end(self.begun);
-        if state.way != Way::Direct && state.in_flight.count == 0 {
+        state.in_flight.end(self.place);
+        if state.way != Way::Direct && state.in_flight.count() == 0 {
             self.lane.gathered.notify_one();
             self.lane.turned.notify_one();
         }

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use runtime::{Health, Shutdown};
 
-use stream::{TopicInfo, TopicOutcome};
+use stream::{Appending, TopicInfo, TopicOutcome};
 use tempfile::TempDir;
 
 use super::*;
@@ -110,22 +110,24 @@ impl Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
-        if !self.is_away.load(Ordering::SeqCst) {
-            let freed = self.freed.notified();
-            let is_stuck = self.is_stuck.load(Ordering::SeqCst);
-            self.inner.append(topic, records).await?;
-            if is_stuck {
-                freed.await;
+    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
+        Appending::by(async move {
+            if !self.is_away.load(Ordering::SeqCst) {
+                let freed = self.freed.notified();
+                let is_stuck = self.is_stuck.load(Ordering::SeqCst);
+                self.inner.append(topic, records).await?;
+                if is_stuck {
+                    freed.await;
+                }
+                return Ok(());
             }
-            return Ok(());
-        }
-        // Kafka's producer ends every append within its delivery timeout.
-        let _ = tokio::time::timeout(DELIVERY_TIMEOUT, self.given_up.notified()).await;
-        if self.is_late.load(Ordering::SeqCst) {
-            self.inner.append(topic, records).await?;
-        }
-        Err(AppendError::Unavailable("the brokers are away".into()))
+            // Kafka's producer ends every append within its delivery timeout.
+            let _ = tokio::time::timeout(DELIVERY_TIMEOUT, self.given_up.notified()).await;
+            if self.is_late.load(Ordering::SeqCst) {
+                self.inner.append(topic, records).await?;
+            }
+            Err(AppendError::Unavailable("the brokers are away".into()))
+        })
     }
 
     async fn subscribe(
@@ -220,7 +222,7 @@ impl Bench {
 
 impl Running {
     async fn append(&self, value: &str) -> Result<(), AppendError> {
-        self.raw.append(vec![record(value)]).await
+        self.raw.append(&mut vec![record(value)]).await
     }
 
     async fn is_direct(&self) {
@@ -570,13 +572,15 @@ struct Picky(Arc<Faulty>);
 
 #[async_trait]
 impl Stream for Picky {
-    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
+    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
         let is_refused = |record: &Record| topic == TOPIC && record.value.len() == 7;
-        if let Some(index) = records.iter().position(is_refused) {
-            let reason = "too large".into();
-            return Err(AppendError::Rejected { index, reason });
+        match records.iter().position(is_refused) {
+            Some(index) => Appending::by(async move {
+                let reason = "too large".into();
+                Err(AppendError::Rejected { index, reason })
+            }),
+            None => self.0.append(topic, records),
         }
-        self.0.append(topic, records).await
     }
 
     async fn subscribe(

@@ -47,7 +47,8 @@ pub(super) struct Timed<S> {
     stream: S,
     /// Read already; comes before what the stream has.
     unread: Vec<u8>,
-    steps: Steps,
+    /// Those of answers by hyper; `None` until it has the connection.
+    steps: Option<Steps>,
     /// The count of `steps` at the last read.
     seen: usize,
     header_timeout: Duration,
@@ -67,12 +68,12 @@ pub(super) struct Timed<S> {
 
 impl<S> Timed<S> {
     /// A fresh connection: its first head is awaited from this moment on.
-    pub(super) fn new(stream: S, limits: &Limits, steps: Steps) -> Self {
+    pub(super) fn new(stream: S, limits: &Limits) -> Self {
         let read_by = Instant::now() + limits.header_timeout;
         Self {
             stream,
             unread: Vec::new(),
-            steps,
+            steps: None,
             seen: 0,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
@@ -88,6 +89,11 @@ impl<S> Timed<S> {
     /// Gives back what was read, to be read again.
     pub(super) fn unread(&mut self, bytes: Vec<u8>) {
         self.unread = bytes;
+    }
+
+    /// The steps that tell from elsewhere when an answer begins and ends.
+    pub(super) fn steps(&mut self) -> Steps {
+        self.steps.get_or_insert_default().clone()
     }
 
     /// Notes, as [`Steps::step`] does from elsewhere, that an answer begins.
@@ -156,7 +162,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
             return Poll::Ready(Ok(()));
         }
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        let steps = this.steps.0.load(Ordering::Relaxed);
+        let steps = this.steps.as_ref();
+        let steps = steps.map_or(0, |steps| steps.0.load(Ordering::Relaxed));
         if steps != this.seen {
             this.seen = steps;
             this.waiting = Waiting::Answer;

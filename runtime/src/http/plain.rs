@@ -6,12 +6,14 @@
 
 mod input;
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -96,14 +98,6 @@ impl<S: AsyncRead + Unpin> Body<'_, S> {
     }
 }
 
-/// How far a connection is, for who ends it.
-#[derive(Debug, Default)]
-struct Progress {
-    is_answering: AtomicBool,
-    /// Whether the next answer is the last.
-    is_last: AtomicBool,
-}
-
 /// Answers plain requests until the connection ends, by either side or shortly after shutdown starts:
 /// `None`. Or until there is one of another kind, and hands out what was read of that.
 pub(super) async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
@@ -113,19 +107,40 @@ pub(super) async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
     limits: &Limits,
     shutdown: &Shutdown,
 ) -> Option<Vec<u8>> {
-    let progress = Progress::default();
-    let mut serving = pin!(serve(stream, peer, posts, limits, &progress));
-    tokio::select! {
-        biased;
-        unread = serving.as_mut() => return unread,
-        () = shutdown.started() => {}
+    let is_answering = AtomicBool::new(false);
+    let mut serving = pin!(serve(stream, peer, posts, limits, shutdown, &is_answering));
+    if let Some(unread) = until_shutdown(serving.as_mut(), shutdown).await {
+        return unread;
     }
-    progress.is_last.store(true, Ordering::Relaxed);
-    match timeout(LAST_REQUEST, serving.as_mut()).await {
+    // A timer is large, and has no place in the memory of each connection.
+    let last = Box::pin(timeout(LAST_REQUEST, serving.as_mut()));
+    match last.await {
         Ok(unread) => unread,
-        Err(_) if progress.is_answering.load(Ordering::Relaxed) => serving.await,
+        Err(_) if is_answering.load(Ordering::Relaxed) => serving.await,
         Err(_) => None,
     }
+}
+
+/// What `serving` comes to, or `None` once shutdown starts.
+async fn until_shutdown<T>(
+    mut serving: Pin<&mut impl Future<Output = T>>,
+    shutdown: &Shutdown,
+) -> Option<T> {
+    let mut started = pin!(shutdown.started());
+    let mut is_asked = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(served) = serving.as_mut().poll(cx) {
+            return Poll::Ready(Some(served));
+        }
+        // Asked once, it wakes the connection's task; it takes two locks, and a connection is polled
+        // twice a request.
+        if is_asked && !shutdown.has_started() {
+            return Poll::Pending;
+        }
+        is_asked = true;
+        started.as_mut().poll(cx).map(|()| None)
+    })
+    .await
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
@@ -133,14 +148,15 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     peer: SocketAddr,
     posts: &impl Posts,
     limits: &Limits,
-    progress: &Progress,
+    shutdown: &Shutdown,
+    is_answering: &AtomicBool,
 ) -> Option<Vec<u8>> {
     let mut input = Input::default();
     loop {
         if !input.fill(stream).await {
             return None;
         }
-        let (taken, left) = {
+        let (mut taken, left) = {
             let Some(end) = END_OF_HEAD.find(input.bytes()) else {
                 return Some(input.bytes().to_vec());
             };
@@ -150,7 +166,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
                 return Some(input.bytes().to_vec());
             };
             input.take(head.len());
-            progress.is_answering.store(true, Ordering::Relaxed);
+            is_answering.store(true, Ordering::Relaxed);
             stream.answering();
             let mut body = Body {
                 stream: &mut *stream,
@@ -164,18 +180,19 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         input.take(here);
         let left = left - here;
         input.give_back();
-        let reply = posts.reply(taken).await;
-        let is_last = progress.is_last.load(Ordering::Relaxed) || left > 0;
+        let reply = posts.reply(&mut taken).await;
+        let is_last = shutdown.has_started() || left > 0;
         stream.write_all(&reply.written(is_last)).await.ok()?;
         stream.flush().await.ok()?;
         if is_last {
             let mut rest = (&mut *stream).take(left as u64);
             let mut nowhere = tokio::io::sink();
-            let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)).await;
+            let copying = tokio::io::copy(&mut rest, &mut nowhere);
+            let _ = Box::pin(timeout(LINGER, copying)).await;
             return None;
         }
         stream.answered();
-        progress.is_answering.store(false, Ordering::Relaxed);
+        is_answering.store(false, Ordering::Relaxed);
     }
 }
 
@@ -199,8 +216,8 @@ impl Posts for Nobody {
         match *self {}
     }
 
-    async fn reply(&self, taken: Self) -> Reply {
-        match taken {}
+    async fn reply(&self, taken: &mut Self) -> Reply {
+        match *taken {}
     }
 }
 

@@ -35,7 +35,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::{
-    AppendError, Consumer, Record, Start, Stream, StreamError, TopicInfo, TopicOutcome,
+    AppendError, Appending, Consumer, Record, Start, Stream, StreamError, TopicInfo, TopicOutcome,
     TopicPartition, TopicSpec, murmur2,
 };
 use consumer::{LogConsumer, Membership};
@@ -262,9 +262,8 @@ impl EmbeddedLog {
     }
 }
 
-#[async_trait]
-impl Stream for EmbeddedLog {
-    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
+impl EmbeddedLog {
+    async fn write(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -295,6 +294,13 @@ impl Stream for EmbeddedLog {
             .await
             .map_err(|_| AppendError::Closed)?;
         answered.await.map_err(|_| AppendError::Closed)?
+    }
+}
+
+#[async_trait]
+impl Stream for EmbeddedLog {
+    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
+        Appending::by(self.write(topic, records))
     }
 
     async fn subscribe(

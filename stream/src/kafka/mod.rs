@@ -27,7 +27,8 @@ use rdkafka::error::KafkaResult;
 use rdkafka::metadata::MetadataBroker;
 
 use crate::{
-    AppendError, Consumer, Record, Start, Stream, StreamError, TopicInfo, TopicOutcome, TopicSpec,
+    AppendError, Appending, Consumer, Record, Start, Stream, StreamError, TopicInfo, TopicOutcome,
+    TopicSpec,
 };
 use client::Context;
 use consumer::Readers;
@@ -79,11 +80,11 @@ impl Kafka {
 
 #[async_trait]
 impl Stream for Kafka {
-    async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
+    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
         if self.is_closed.load(Ordering::Acquire) {
-            return Err(AppendError::Closed);
+            return Appending::settled(Err(AppendError::Closed));
         }
-        self.producer.append(topic, records).await
+        self.producer.append(topic, records)
     }
 
     async fn subscribe(

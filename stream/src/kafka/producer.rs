@@ -31,7 +31,7 @@ use tokio::time::{sleep, timeout};
 
 use super::client::{self, Trouble};
 use super::options::{DELIVERY_TIMEOUT, MAX_RECORD_BYTES, Options};
-use crate::{AppendError, Record, StreamError};
+use crate::{AppendError, Appending, Record, StreamError};
 
 /// Time between two looks at what librdkafka says while nothing is due.
 const IDLE: Duration = Duration::from_millis(50);
@@ -56,6 +56,8 @@ struct Generation {
     /// How long its calls wait until it has had its first acknowledgement.
     patience: Duration,
 }
+
+type Answer = oneshot::Receiver<Result<(), AppendError>>;
 
 /// The outcome of one append, shared by its records.
 pub(super) struct Ticket {
@@ -245,7 +247,15 @@ impl Producer {
         })
     }
 
-    pub(super) async fn append(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
+    pub(super) fn append(&self, topic: &str, records: &[Record]) -> Appending<'static> {
+        match self.hand_over(topic, records) {
+            Ok(answer) => answer.map_or_else(|| Appending::settled(Ok(())), Appending::handed_over),
+            Err(error) => Appending::settled(Err(error)),
+        }
+    }
+
+    /// Gives records to librdkafka; `None` where there are none.
+    fn hand_over(&self, topic: &str, records: &[Record]) -> Result<Option<Answer>, AppendError> {
         if let Some(index) = records
             .iter()
             .position(|r| size_bytes(r) > MAX_RECORD_BYTES)
@@ -255,7 +265,7 @@ impl Producer {
             return Err(AppendError::Rejected { index, reason });
         }
         if records.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let native = self.native().map_err(|error| match error {
             StreamError::Closed => AppendError::Closed,
@@ -293,9 +303,8 @@ impl Producer {
                 .context()
                 .give_up(&native, "the kafka producer broke");
         }
-        drop(native);
-        // The sender is dropped only with librdkafka's queue.
-        outcome.await.unwrap_or(Err(AppendError::Closed))
+        // Its sender is dropped only with librdkafka's queue.
+        Ok(Some(outcome))
     }
 
     /// Waits until what was appended is settled, then takes nothing more.

@@ -1,5 +1,7 @@
 //! Plain requests are answered as hyper answers them: both are given the same bytes.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -74,8 +76,8 @@ impl Posts for Echo {
         Self::reply(head.query, head.fields, read.as_deref().map_err(|_| ()))
     }
 
-    async fn reply(&self, taken: Reply) -> Reply {
-        taken
+    async fn reply(&self, taken: &mut Reply) -> Reply {
+        taken.clone()
     }
 }
 
@@ -85,7 +87,7 @@ impl Posts for Echo {
 async fn answers(pieces: &[&[u8]], posts: Option<Echo>) -> Vec<Vec<String>> {
     let (mut client, server) = duplex(1 << 20);
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let (limits, shutdown) = (Limits::default(), Shutdown::default());
+    let (limits, shutdown) = (Arc::default(), Shutdown::default());
     let serving = crate::http::connection(server, peer, Echo, posts, limits, shutdown);
     let serving = tokio::spawn(serving);
     let mut answer = Vec::new();
@@ -205,7 +207,7 @@ fn request_may_come_in_any_two_pieces() {
 #[tokio::test(start_paused = true)]
 async fn kept_connection_has_one_more_request_answered_after_shutdown_and_is_told_so() {
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let (limits, shutdown) = (Limits::default(), Shutdown::default());
+    let (limits, shutdown) = (Arc::new(Limits::default()), Shutdown::default());
     let start = || {
         let (client, server) = duplex(1 << 20);
         let (limits, shutdown) = (limits.clone(), shutdown.clone());
@@ -243,7 +245,8 @@ async fn kept_connection_ends_when_its_next_request_takes_too_long() {
     for (begun, patience) in [("", limits.idle_timeout), ("POST", limits.header_timeout)] {
         let (mut client, server) = duplex(1 << 20);
         let (limits, shutdown) = (limits.clone(), Shutdown::default());
-        let serving = crate::http::connection(server, peer, Echo, Some(Echo), limits, shutdown);
+        let serving =
+            crate::http::connection(server, peer, Echo, Some(Echo), limits.into(), shutdown);
         tokio::spawn(serving);
         let request = post("", "one");
         client.write_all(request.as_bytes()).await.unwrap();
