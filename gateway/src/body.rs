@@ -3,7 +3,10 @@
 //! What a body inflates to is taken from the same budget as bodies under way: many bombs at a time are
 //! refused as one is.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::LazyLock;
+use std::task::Poll;
 
 use axum::body::HttpBody;
 use bytes::{Bytes, BytesMut};
@@ -11,6 +14,7 @@ use http_body_util::BodyExt as _;
 use runtime::http::{Fields, Held, PlainBody, text};
 use tokio::io::AsyncRead;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::Config;
 use crate::inflate::{Encoding, inflate};
@@ -74,8 +78,15 @@ pub(crate) async fn read<'a>(
 ) -> Result<Held<'a>, Problem> {
     let encoding = encoding(fields)?;
     let deadline = config.body_timeout;
-    let read = tokio::time::timeout(deadline, body.read(config.max_body_bytes));
-    let sent = read.await.map_err(|_| Problem::TooSlow)??;
+    let mut reading = pin!(body.read(config.max_body_bytes));
+    // Most bodies are here already, and need no timer.
+    let sent = match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+        Poll::Ready(sent) => sent?,
+        Poll::Pending => {
+            let read = Box::pin(timeout(deadline, reading));
+            read.await.map_err(|_| Problem::TooSlow)??
+        }
+    };
     let encoding = match encoding {
         // Some senders forget the header; the magic of gzip cannot start JSON.
         Encoding::Identity if sent.starts_with(&[0x1f, 0x8b]) => Encoding::Gzip,

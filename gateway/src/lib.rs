@@ -285,8 +285,8 @@ impl http::Posts for Front {
         collect::take(&self.gateway, asked, body).await
     }
 
-    async fn reply(&self, taken: &mut Taken) -> Reply {
-        collect::reply(&self.gateway, taken).await
+    fn reply(&self, taken: &mut Taken) -> impl Future<Output = Reply> + Send {
+        collect::reply(&self.gateway, taken)
     }
 }
 

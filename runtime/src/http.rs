@@ -32,8 +32,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
@@ -155,7 +155,13 @@ pub async fn serve_with(
 ) {
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let connections = TaskTracker::new();
-    let limits = Arc::new(limits);
+    let serving = Arc::new(Serving {
+        certificate,
+        answers,
+        posts,
+        limits,
+        shutdown,
+    });
     loop {
         let permit = permits
             .clone()
@@ -164,9 +170,9 @@ pub async fn serve_with(
             .expect("the semaphore is never closed");
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = shutdown.started() => break,
+            () = serving.shutdown.started() => break,
         };
-        let (mut stream, peer) = match accepted {
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: let connections end before the next try.
@@ -179,37 +185,11 @@ pub async fn serve_with(
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        let acceptor = certificate
-            .as_ref()
-            .map(|certificate| certificate.acceptor());
-        let (answers, posts) = (answers.clone(), posts.clone());
-        let (limits, shutdown) = (limits.clone(), shutdown.clone());
-        connections.spawn(async move {
-            let named = proxy::client(&mut stream, peer, &limits.proxies, limits.header_timeout);
-            let Ok(peer) = named.await else {
-                return;
-            };
-            match acceptor {
-                None => connection(stream, peer, answers, posts, limits, shutdown).await,
-                Some(acceptor) => {
-                    // Apart, as what follows is larger than that of a connection without.
-                    Box::pin(async {
-                        // A failure here is the client's, as below.
-                        let handshake = acceptor.accept(stream);
-                        let shaken = tokio::time::timeout(limits.header_timeout, handshake).await;
-                        if let Ok(Ok(stream)) = shaken {
-                            connection(stream, peer, answers, posts, limits, shutdown).await;
-                        }
-                    })
-                    .await;
-                }
-            }
-            drop(permit);
-        });
+        connections.spawn(serving.clone().accepted(stream, peer, permit));
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(limits.drain, connections.wait())
+    if tokio::time::timeout(serving.limits.drain, connections.wait())
         .await
         .is_err()
     {
@@ -220,37 +200,68 @@ pub async fn serve_with(
     }
 }
 
-async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
-    answers: impl Answer,
-    posts: Option<impl Posts>,
-    limits: Arc<Limits>,
+/// What the connections of a listener share. Each has a task, which is small where it can be: between a
+/// request and its answer the others' pass through the processor's caches. What most connections do
+/// without is boxed.
+struct Serving<A, P> {
+    certificate: Option<Arc<Certificate>>,
+    answers: A,
+    posts: Option<P>,
+    limits: Limits,
     shutdown: Shutdown,
-) {
-    let mut stream = Timed::new(stream, &limits);
-    if let Some(posts) = posts {
-        let unread = plain::connection(&mut stream, peer, &posts, &limits, &shutdown).await;
-        let Some(unread) = unread else { return };
-        stream.unread(unread);
-    }
-    // Apart, for it is large, and most connections never come here.
-    Box::pin(by_hyper(stream, peer, answers, &limits, &shutdown)).await;
 }
 
-async fn by_hyper(
+impl<A: Answer, P: Posts> Serving<A, P> {
+    async fn accepted(
+        self: Arc<Self>,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        _permit: OwnedSemaphorePermit,
+    ) {
+        let patience = self.limits.header_timeout;
+        let named = proxy::client(&mut stream, peer, &self.limits.proxies, patience);
+        let Ok(peer) = named.await else {
+            return;
+        };
+        let Some(certificate) = &self.certificate else {
+            return self.connection(stream, peer).await;
+        };
+        let encrypted = async {
+            // A failure here is the client's, as in `by_hyper`.
+            let handshake = certificate.acceptor().accept(stream);
+            if let Ok(Ok(stream)) = tokio::time::timeout(patience, handshake).await {
+                self.connection(stream, peer).await;
+            }
+        };
+        Box::pin(encrypted).await;
+    }
+
+    async fn connection<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut stream = Timed::new(stream, &self.limits);
+        if let Some(posts) = &self.posts {
+            let unread = plain::connection(&mut stream, peer, posts, self).await;
+            let Some(unread) = unread else { return };
+            stream.unread(unread);
+        }
+        Box::pin(by_hyper(stream, peer, self)).await;
+    }
+}
+
+async fn by_hyper<P>(
     mut stream: Timed<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     peer: SocketAddr,
-    answers: impl Answer,
-    limits: &Limits,
-    shutdown: &Shutdown,
+    serving: &Serving<impl Answer, P>,
 ) {
+    let (limits, shutdown) = (&serving.limits, &serving.shutdown);
     let steps = stream.steps();
     let service = service_fn(async |request| {
         steps.step();
         let mut response = match refusal(&request, limits) {
             Some((status, code)) => problem(status, code),
-            None => answers.answer(request, peer).await,
+            None => serving.answers.answer(request, peer).await,
         };
         if shutdown.has_started() {
             let headers = response.headers_mut();

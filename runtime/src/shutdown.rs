@@ -3,8 +3,10 @@
 //! Shutting down means: stop intake, finish, flush, commit, report. The signal only sets the token;
 //! each stage's `run` returns once it is done, and the process waits for them within its grace.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +63,17 @@ impl Shutdown {
         self.token.cancelled().await;
     }
 
+    /// [`Shutdown::started`] for a task that waits for something else most of the time and is polled
+    /// often.
+    #[must_use]
+    pub fn watch(&self) -> Watch<'_> {
+        Watch {
+            shutdown: self,
+            started: Box::pin(self.started()),
+            is_asked: false,
+        }
+    }
+
     /// A token that is set with this one, but can also be set alone, so that stages can be stopped
     /// one after another in the order of the flow.
     #[must_use]
@@ -72,6 +85,29 @@ impl Shutdown {
                 parent: Some(self.flag.clone()),
             }),
         }
+    }
+}
+
+/// Completes when tasks must stop. Asks for that once, which takes locks, and looks at a flag after; so it
+/// must be polled by one task only.
+pub struct Watch<'a> {
+    shutdown: &'a Shutdown,
+    started: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    is_asked: bool,
+}
+
+impl Future for Watch<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.shutdown.has_started() {
+            return Poll::Ready(());
+        }
+        if self.is_asked {
+            return Poll::Pending;
+        }
+        self.is_asked = true;
+        self.started.as_mut().poll(cx)
     }
 }
 

@@ -289,26 +289,21 @@ impl Lane {
 
     /// The outcome of an append, or its failure where the lane was turned; `None` where some took too long
     /// and the lane was not.
-    async fn until_told(
+    fn until_told(
         &self,
         appending: &mut Appending<'_>,
         place: Place,
-    ) -> Option<Result<(), AppendError>> {
-        let appended = poll_fn(|cx| {
+    ) -> impl Future<Output = Option<Result<(), AppendError>>> {
+        poll_fn(move |cx| {
             if let Poll::Ready(appended) = Pin::new(&mut *appending).poll(cx) {
                 return Poll::Ready(Some(appended));
             }
-            match self.state().in_flight.is_told(place, cx.waker()) {
-                true => Poll::Ready(None),
-                false => Poll::Pending,
+            if !self.state().in_flight.is_told(place, cx.waker()) {
+                return Poll::Pending;
             }
-        });
-        match appended.await {
-            None => self
-                .detour()
-                .map(|reason| Err(AppendError::Unavailable(reason))),
-            appended => appended,
-        }
+            let reason = self.detour();
+            Poll::Ready(reason.map(|reason| Err(AppendError::Unavailable(reason))))
+        })
     }
 
     async fn within(

@@ -6,14 +6,11 @@
 
 mod input;
 
-use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -25,8 +22,8 @@ use tokio::time::timeout;
 
 use super::deadlines::Timed;
 use super::fields::{Field, Fields, is_named};
-use super::{LAST_REQUEST, Limits, Posts, Reply};
-use crate::Shutdown;
+use super::{LAST_REQUEST, Limits, Posts, Reply, Serving};
+use crate::shutdown::Watch;
 use input::Input;
 
 /// The longest body: what browsers let a page send when it is left, or 50 events.
@@ -100,60 +97,16 @@ impl<S: AsyncRead + Unpin> Body<'_, S> {
 
 /// Answers plain requests until the connection ends, by either side or shortly after shutdown starts:
 /// `None`. Or until there is one of another kind, and hands out what was read of that.
-pub(super) async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
+pub(super) async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send, A>(
     stream: &mut Timed<S>,
     peer: SocketAddr,
     posts: &impl Posts,
-    limits: &Limits,
-    shutdown: &Shutdown,
-) -> Option<Vec<u8>> {
-    let is_answering = AtomicBool::new(false);
-    let mut serving = pin!(serve(stream, peer, posts, limits, shutdown, &is_answering));
-    if let Some(unread) = until_shutdown(serving.as_mut(), shutdown).await {
-        return unread;
-    }
-    // A timer is large, and has no place in the memory of each connection.
-    let last = Box::pin(timeout(LAST_REQUEST, serving.as_mut()));
-    match last.await {
-        Ok(unread) => unread,
-        Err(_) if is_answering.load(Ordering::Relaxed) => serving.await,
-        Err(_) => None,
-    }
-}
-
-/// What `serving` comes to, or `None` once shutdown starts.
-async fn until_shutdown<T>(
-    mut serving: Pin<&mut impl Future<Output = T>>,
-    shutdown: &Shutdown,
-) -> Option<T> {
-    let mut started = pin!(shutdown.started());
-    let mut is_asked = false;
-    poll_fn(|cx| {
-        if let Poll::Ready(served) = serving.as_mut().poll(cx) {
-            return Poll::Ready(Some(served));
-        }
-        // Asked once, it wakes the connection's task; it takes two locks, and a connection is polled
-        // twice a request.
-        if is_asked && !shutdown.has_started() {
-            return Poll::Pending;
-        }
-        is_asked = true;
-        started.as_mut().poll(cx).map(|()| None)
-    })
-    .await
-}
-
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
-    stream: &mut Timed<S>,
-    peer: SocketAddr,
-    posts: &impl Posts,
-    limits: &Limits,
-    shutdown: &Shutdown,
-    is_answering: &AtomicBool,
+    serving: &Serving<A, impl Posts>,
 ) -> Option<Vec<u8>> {
     let mut input = Input::default();
+    let mut shutdown = serving.shutdown.watch();
     loop {
-        if !input.fill(stream).await {
+        if !next(stream, &mut input, &mut shutdown).await {
             return None;
         }
         let (mut taken, left) = {
@@ -162,11 +115,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
             };
             // A copy, for the body may be read into what it lies in.
             let head = input.bytes()[..end + END_OF_HEAD.needle().len()].to_vec();
-            let Some(plain) = Plain::read(&head, posts.path(), limits) else {
+            let Some(plain) = Plain::read(&head, posts.path(), &serving.limits) else {
                 return Some(input.bytes().to_vec());
             };
             input.take(head.len());
-            is_answering.store(true, Ordering::Relaxed);
             stream.answering();
             let mut body = Body {
                 stream: &mut *stream,
@@ -181,7 +133,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         let left = left - here;
         input.give_back();
         let reply = posts.reply(&mut taken).await;
-        let is_last = shutdown.has_started() || left > 0;
+        let is_last = serving.shutdown.has_started() || left > 0;
         stream.write_all(&reply.written(is_last)).await.ok()?;
         stream.flush().await.ok()?;
         if is_last {
@@ -192,7 +144,24 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
             return None;
         }
         stream.answered();
-        is_answering.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Waits for the next request; false at the end of the connection, and where none comes in time once
+/// shutdown started.
+async fn next(
+    stream: &mut (impl AsyncRead + Unpin),
+    input: &mut Input,
+    shutdown: &mut Watch<'_>,
+) -> bool {
+    let mut filling = pin!(input.fill(stream));
+    tokio::select! {
+        biased;
+        came = filling.as_mut() => came,
+        () = shutdown => {
+            let last = Box::pin(timeout(LAST_REQUEST, filling));
+            last.await.unwrap_or(false)
+        }
     }
 }
 

@@ -17,7 +17,7 @@
 //! patience, and a short delivery timeout cannot replace producers for ever before any is ready.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,12 +26,13 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::client::{self, Trouble};
 use super::options::{DELIVERY_TIMEOUT, MAX_RECORD_BYTES, Options};
-use crate::{AppendError, Appending, Record, StreamError};
+use crate::appending::{Appending, Ticket};
+use crate::{AppendError, Record, StreamError};
 
 /// Time between two looks at what librdkafka says while nothing is due.
 const IDLE: Duration = Duration::from_millis(50);
@@ -57,18 +58,13 @@ struct Generation {
     patience: Duration,
 }
 
-type Answer = oneshot::Receiver<Result<(), AppendError>>;
+/// Calls that wait, by when they began: those between two looks at the reports together.
+#[derive(Default)]
+struct Waiting(VecDeque<Begun>);
 
-/// The outcome of one append, shared by its records.
-pub(super) struct Ticket {
+struct Begun {
     since: Instant,
-    left: AtomicUsize,
-    state: Mutex<State>,
-}
-
-struct State {
-    failure: Option<AppendError>,
-    done: Option<oneshot::Sender<Result<(), AppendError>>>,
+    tickets: Vec<Arc<Ticket>>,
 }
 
 #[derive(Default)]
@@ -81,8 +77,7 @@ pub(super) struct Reports {
     is_stopped: AtomicBool,
     /// The records of a call were handed over, or no call will come.
     stirred: Notify,
-    /// The calls that wait, the oldest first, and some that have their answer.
-    waiting: Mutex<VecDeque<Arc<Ticket>>>,
+    waiting: Mutex<Waiting>,
 }
 
 impl ClientContext for Reports {
@@ -152,14 +147,6 @@ impl Reports {
         self.is_broken.load(Ordering::SeqCst)
     }
 
-    fn add(&self, ticket: &Arc<Ticket>) {
-        let mut waiting = self.waiting();
-        while waiting.front().is_some_and(|oldest| oldest.is_settled()) {
-            waiting.pop_front();
-        }
-        waiting.push_back(ticket.clone());
-    }
-
     /// Ends the task once what waits has its answer.
     fn stop(&self) {
         self.is_stopped.store(true, Ordering::SeqCst);
@@ -173,13 +160,7 @@ impl Reports {
             true => timeout,
             false => patience,
         };
-        let oldest = {
-            let mut waiting = self.waiting();
-            while waiting.front().is_some_and(|oldest| oldest.is_settled()) {
-                waiting.pop_front();
-            }
-            waiting.front().map(|oldest| oldest.since.elapsed())
-        };
+        let oldest = self.waiting().look();
         if self.is_broken() {
             self.give_up(native, "the kafka producer broke");
         } else if let Some(age) = oldest.filter(|age| *age >= limit) {
@@ -195,47 +176,59 @@ impl Reports {
     fn give_up(&self, native: &Native, reason: &str) {
         // Before the calls are taken: one that comes later sees it once its records are sent.
         self.is_broken.store(true, Ordering::SeqCst);
-        let waiting = std::mem::take(&mut *self.waiting());
+        let waiting = self.waiting().take();
         for ticket in waiting {
-            ticket.fail(reason);
+            ticket.fail(AppendError::Unavailable(reason.to_owned()));
         }
         native.purge(PurgeConfig::default().queue().inflight());
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Arc<Ticket>>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ticket {
-    /// Answers the caller, whatever the reports will say.
-    fn fail(&self, reason: &str) {
-        if let Some(done) = self.state().done.take() {
-            let _ = done.send(Err(AppendError::Unavailable(reason.to_owned())));
+impl Waiting {
+    fn add(&mut self, ticket: Arc<Ticket>) {
+        match self.0.back_mut() {
+            Some(last) => last.tickets.push(ticket),
+            None => self.0.push_back(Begun {
+                since: Instant::now(),
+                tickets: vec![ticket],
+            }),
         }
     }
 
-    fn is_settled(&self) -> bool {
-        self.state().done.is_none()
+    /// How long the oldest has waited at most. What begins from now on is counted apart.
+    fn look(&mut self) -> Option<Duration> {
+        let is_over = |begun: &Begun| begun.tickets.iter().all(|ticket| ticket.is_settled());
+        while self.0.front().is_some_and(is_over) {
+            self.0.pop_front();
+        }
+        let oldest = self.0.front()?.since;
+        let since = Instant::now();
+        match self.0.back_mut() {
+            Some(last) if last.tickets.is_empty() => last.since = since,
+            _ => self.0.push_back(Begun {
+                since,
+                tickets: Vec::new(),
+            }),
+        }
+        Some(since - oldest)
     }
 
-    /// Counts `reports` records as settled; the last one wakes the caller.
-    fn report(&self, reports: usize, failure: Option<AppendError>) {
-        if let Some(failure) = failure {
-            self.state().failure.get_or_insert(failure);
-        }
-        if self.left.fetch_sub(reports, Ordering::AcqRel) == reports {
-            let mut state = self.state();
-            let result = state.failure.take().map_or(Ok(()), Err);
-            if let Some(done) = state.done.take() {
-                // The caller may have gone: nobody is told then.
-                let _ = done.send(result);
-            }
-        }
+    fn take(&mut self) -> impl Iterator<Item = Arc<Ticket>> + use<> {
+        let all = std::mem::take(&mut self.0);
+        all.into_iter().flat_map(|begun| begun.tickets)
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Reports {
+    /// The client is gone, and with it whatever reports it still had.
+    fn drop(&mut self) {
+        for ticket in self.waiting().take() {
+            ticket.fail(AppendError::Closed);
+        }
     }
 }
 
@@ -255,7 +248,11 @@ impl Producer {
     }
 
     /// Gives records to librdkafka; `None` where there are none.
-    fn hand_over(&self, topic: &str, records: &[Record]) -> Result<Option<Answer>, AppendError> {
+    fn hand_over(
+        &self,
+        topic: &str,
+        records: &[Record],
+    ) -> Result<Option<Arc<Ticket>>, AppendError> {
         if let Some(index) = records
             .iter()
             .position(|r| size_bytes(r) > MAX_RECORD_BYTES)
@@ -271,16 +268,8 @@ impl Producer {
             StreamError::Closed => AppendError::Closed,
             other => AppendError::Unavailable(other.to_string()),
         })?;
-        let (done, outcome) = oneshot::channel();
-        let ticket = Arc::new(Ticket {
-            since: Instant::now(),
-            left: AtomicUsize::new(records.len()),
-            state: Mutex::new(State {
-                failure: None,
-                done: Some(done),
-            }),
-        });
-        native.context().add(&ticket);
+        let ticket = Arc::new(Ticket::new(records.len()));
+        native.context().waiting().add(ticket.clone());
         for (index, record) in records.iter().enumerate() {
             if let Err(error) = send(&native, topic, record, &ticket) {
                 let failure = match error.rdkafka_error_code() {
@@ -303,8 +292,7 @@ impl Producer {
                 .context()
                 .give_up(&native, "the kafka producer broke");
         }
-        // Its sender is dropped only with librdkafka's queue.
-        Ok(Some(outcome))
+        Ok(Some(ticket))
     }
 
     /// Waits until what was appended is settled, then takes nothing more.

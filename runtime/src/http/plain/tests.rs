@@ -1,13 +1,13 @@
 //! Plain requests are answered as hyper answers them: both are given the same bytes.
 
-use std::sync::Arc;
-
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::task::JoinHandle;
 
 use super::*;
+use crate::Shutdown;
 use crate::http::{Answer, Incoming, Request, fields};
 
 const PATH: &str = "/collect";
@@ -81,15 +81,29 @@ impl Posts for Echo {
     }
 }
 
+fn serve(
+    server: DuplexStream,
+    posts: Option<Echo>,
+    limits: Limits,
+    shutdown: Shutdown,
+) -> JoinHandle<()> {
+    let serving = Serving {
+        certificate: None,
+        answers: Echo,
+        posts,
+        limits,
+        shutdown,
+    };
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    tokio::spawn(async move { serving.connection(server, peer).await })
+}
+
 /// What a connection answers to `pieces`, which come one after another; each answer's lines in order.
 /// Without its date, and without a word of the end of the connection: hyper does not say that it ends
 /// because of a body that was not read.
 async fn answers(pieces: &[&[u8]], posts: Option<Echo>) -> Vec<Vec<String>> {
     let (mut client, server) = duplex(1 << 20);
-    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let (limits, shutdown) = (Arc::default(), Shutdown::default());
-    let serving = crate::http::connection(server, peer, Echo, posts, limits, shutdown);
-    let serving = tokio::spawn(serving);
+    let serving = serve(server, posts, Limits::default(), Shutdown::default());
     let mut answer = Vec::new();
     for piece in pieces {
         if client.write_all(piece).await.is_err() {
@@ -206,15 +220,12 @@ fn request_may_come_in_any_two_pieces() {
 
 #[tokio::test(start_paused = true)]
 async fn kept_connection_has_one_more_request_answered_after_shutdown_and_is_told_so() {
-    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let (limits, shutdown) = (Arc::new(Limits::default()), Shutdown::default());
+    let (limits, shutdown) = (Limits::default(), Shutdown::default());
     let start = || {
         let (client, server) = duplex(1 << 20);
         let (limits, shutdown) = (limits.clone(), shutdown.clone());
         let posts = Some(Echo);
-        tokio::spawn(crate::http::connection(
-            server, peer, Echo, posts, limits, shutdown,
-        ));
+        serve(server, posts, limits, shutdown);
         client
     };
     let (mut used, mut idle) = (start(), start());
@@ -240,14 +251,11 @@ async fn kept_connection_has_one_more_request_answered_after_shutdown_and_is_tol
 
 #[tokio::test(start_paused = true)]
 async fn kept_connection_ends_when_its_next_request_takes_too_long() {
-    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
     let limits = Limits::default();
     for (begun, patience) in [("", limits.idle_timeout), ("POST", limits.header_timeout)] {
         let (mut client, server) = duplex(1 << 20);
         let (limits, shutdown) = (limits.clone(), Shutdown::default());
-        let serving =
-            crate::http::connection(server, peer, Echo, Some(Echo), limits.into(), shutdown);
-        tokio::spawn(serving);
+        serve(server, Some(Echo), limits, shutdown);
         let request = post("", "one");
         client.write_all(request.as_bytes()).await.unwrap();
         assert_ne!(client.read(&mut [0; 1_000]).await.unwrap(), 0);
