@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::HttpBody;
@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use event::{Code, DeadLetter, Stage, header as header_names, time};
+use event::{Code, DeadLetter, Stage, time};
 use runtime::http::{self, Fields, Held, Reply, ReplyField, text};
 use serde_json::json;
 use stream::{AppendError, Header, Record};
@@ -22,16 +22,11 @@ use crate::batch::Batch;
 use crate::body::{Body, Framed};
 use crate::config::Config;
 use crate::door::{self, Asked};
+use crate::packed::Packed;
 use crate::problem::Problem;
 use crate::sender::Sender;
 use crate::spool::Lane;
 use crate::{Gateway, body, cors, pixel, source, visitor};
-
-/// Those of every record: the format that this version writes.
-static HEADERS: LazyLock<Arc<[Header]>> = LazyLock::new(|| {
-    let format = Bytes::from_static(header_names::FORMAT.as_bytes());
-    [(header_names::FORMAT_NAME, format).into()].into()
-});
 
 /// A request of which nothing more is needed but its events.
 pub(crate) struct Taken {
@@ -43,9 +38,7 @@ pub(crate) struct Taken {
 
 /// The events of a request, ready for the stream.
 struct Events {
-    /// How many are fit.
-    accepted: usize,
-    fit: Vec<Record>,
+    fit: Packed,
     letters: Vec<Record>,
     /// Index and reason of each that is among the letters.
     unfit: Vec<(usize, Code)>,
@@ -151,7 +144,7 @@ pub(crate) async fn pixel(
         }
     };
     let kept = match events {
-        Ok(mut events) => keep(&gateway, &mut events).await.map(|()| events.cookie),
+        Ok(events) => keep(&gateway, &events).await.map(|()| events.cookie),
         Err(problem) => Err(problem),
     };
     let reply = match kept {
@@ -201,7 +194,7 @@ fn partly(events: &Events) -> Reply {
         .iter()
         .map(|(index, code)| json!({ "index": index, "code": code.name() }))
         .collect();
-    let body = json!({ "accepted": events.accepted, "dead_lettered": letters });
+    let body = json!({ "accepted": events.fit.len(), "dead_lettered": letters });
     Reply::new(StatusCode::OK).with_body("application/json", body.to_string())
 }
 
@@ -283,7 +276,6 @@ fn events(
         .iter()
         .map(|(_, code, event)| letter(event, *code, sender));
     Ok(Events {
-        accepted: fit.len(),
         fit,
         letters: letters.collect(),
         unfit: index_and_code,
@@ -298,15 +290,20 @@ fn events(
 }
 
 /// Makes events durable, and counts what became of them.
-async fn keep(gateway: &Gateway, events: &mut Events) -> Result<(), Problem> {
+async fn keep(gateway: &Gateway, events: &Events) -> Result<(), Problem> {
     let metrics = &gateway.metrics;
-    let mut appended = append(gateway, &gateway.raw, &mut events.fit).await;
-    if appended.is_ok() {
-        appended = append(gateway, &gateway.dead, &mut events.letters).await;
+    let accepted = events.fit.len();
+    let mut appended = Ok(());
+    if accepted > 0 {
+        appended = append(gateway, &gateway.raw, || events.fit.records()).await;
     }
-    let count = events.accepted + events.unfit.len() + events.dropped;
+    if appended.is_ok() && !events.letters.is_empty() {
+        // Rare, and of a size of its own.
+        appended = Box::pin(append(gateway, &gateway.dead, || events.letters.clone())).await;
+    }
+    let count = accepted + events.unfit.len() + events.dropped;
     appended.inspect_err(|problem| metrics.refused(problem, count as u64))?;
-    metrics.accepted.inc_by(events.accepted as u64);
+    metrics.accepted.inc_by(accepted as u64);
     metrics.dropped.inc_by(events.dropped as u64);
     for (_, code) in &events.unfit {
         metrics.dead_lettered(*code);
@@ -316,7 +313,7 @@ async fn keep(gateway: &Gateway, events: &mut Events) -> Result<(), Problem> {
 
 /// The events of a request.
 struct Sorted<'a> {
-    fit: Vec<Record>,
+    fit: Packed,
     /// Index, reason and text of each.
     unfit: Vec<(usize, Code, &'a str)>,
     /// How many privacy dropped.
@@ -336,7 +333,7 @@ fn sort<'a>(
     let shared = std::mem::take(&mut batch.shared);
     let mut admission = Admission::new(sender, config, &shared, body.len());
     let mut sorted = Sorted {
-        fit: Vec::new(),
+        fit: Packed::default(),
         unfit: Vec::new(),
         dropped: 0,
         is_private: false,
@@ -353,19 +350,10 @@ fn sort<'a>(
         }
         index += 1;
     }
-    let written = admission.written();
-    let records = fit.into_iter().map(|one| record(one, &written, sender));
-    sorted.fit = records.collect();
+    let places = fit.into_iter().map(|one: Admitted| (one.key, one.value));
+    let timestamp_ms = sender.received_at.as_millisecond();
+    sorted.fit = Packed::new(admission.written(), places, timestamp_ms);
     Ok(sorted)
-}
-
-fn record(admitted: Admitted, written: &Bytes, sender: &Sender<'_>) -> Record {
-    Record {
-        key: Some(written.slice(admitted.key)),
-        value: written.slice(admitted.value),
-        headers: HEADERS.clone(),
-        timestamp_ms: sender.received_at.as_millisecond(),
-    }
 }
 
 fn letter(event: &str, code: Code, sender: &Sender<'_>) -> Record {
@@ -381,16 +369,13 @@ fn letter(event: &str, code: Code, sender: &Sender<'_>) -> Record {
     }
 }
 
-async fn append(gateway: &Gateway, lane: &Lane, records: &mut Vec<Record>) -> Result<(), Problem> {
-    if records.is_empty() {
-        return Ok(());
-    }
+async fn append(
+    gateway: &Gateway,
+    lane: &Lane,
+    records: impl Fn() -> Vec<Record>,
+) -> Result<(), Problem> {
     if gateway.config.fails_fast && !gateway.is_ready() {
         return Err(Problem::NotDurable);
-    }
-    if let Some(refusal) = lane.refusal() {
-        gateway.not_ready(&refusal);
-        return Err(Problem::SpoolFull);
     }
     match lane.append(records).await {
         Ok(()) => {

@@ -7,6 +7,7 @@
 //! - `batch` finds the events in a body by one pass of `scan`
 //! - `admit` checks one event and adds what only the gateway knows: `names` tells what becomes of each
 //!   member, `splice` writes the record
+//! - `packed` keeps the records of a request until they are durable
 //! - `sender` is what a request says of who sent it; `address` finds it behind proxies
 //! - `door` lets a request in before its body is read
 //! - `source` knows who may send, by write key; `rate` how much
@@ -28,6 +29,7 @@ mod door;
 mod inflate;
 mod metrics;
 mod names;
+mod packed;
 mod pixel;
 pub mod problem;
 mod rate;

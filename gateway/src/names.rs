@@ -62,6 +62,20 @@ impl Name {
         &quoted.padded[..usize::from(quoted.length)]
     }
 
+    /// Whether `text` starts with [`quoted`](Self::quoted).
+    #[inline]
+    pub(crate) fn starts(self, text: &[u8]) -> bool {
+        let quoted = &QUOTED[self.index()];
+        // All at once, for a comparison of a length that is not known is a call.
+        match text.first_chunk::<QUOTED_BYTES>() {
+            Some(chunk) => {
+                let bytes = chunk.iter().zip(&quoted.padded).zip(&quoted.mask);
+                bytes.fold(0, |other, ((a, b), mask)| other | (a ^ b) & mask) == 0
+            }
+            None => text.starts_with(self.quoted()),
+        }
+    }
+
     /// Whether clients may not set it.
     fn is_reserved(self) -> bool {
         FIELDS[self.index()].origin != Origin::Client
@@ -95,16 +109,22 @@ impl Name {
     }
 }
 
+/// The longest `"name":`; a longer one does not compile.
+const QUOTED_BYTES: usize = 32;
+
 /// `"name":`, with zeros behind.
 struct Quoted {
-    padded: [u8; 31],
+    padded: [u8; QUOTED_BYTES],
+    /// Ones where the name is.
+    mask: [u8; QUOTED_BYTES],
     length: u8,
 }
 
 static QUOTED: [Quoted; FIELDS.len()] = {
     let mut all = [const {
         Quoted {
-            padded: [0; 31],
+            padded: [0; QUOTED_BYTES],
+            mask: [0; QUOTED_BYTES],
             length: 0,
         }
     }; FIELDS.len()];
@@ -121,6 +141,11 @@ static QUOTED: [Quoted; FIELDS.len()] = {
         quoted.padded[at + 1] = b'"';
         quoted.padded[at + 2] = b':';
         quoted.length = at as u8 + 3;
+        let mut masked = 0;
+        while masked < quoted.length as usize {
+            quoted.mask[masked] = u8::MAX;
+            masked += 1;
+        }
         place += 1;
     }
     all

@@ -204,7 +204,7 @@ impl<'a> Scanner<'a> {
         let text = self.text.as_bytes();
         let guess = Name::guess_behind(previous);
         let start = self.at;
-        if !text.get(start..)?.starts_with(guess.quoted()) {
+        if !guess.starts(text.get(start..)?) {
             return None;
         }
         let behind = start + guess.quoted().len();

@@ -31,7 +31,7 @@ impl Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
+    fn append<'a>(&'a self, topic: &'a str, records: &[Record]) -> Appending<'a> {
         self.appends.fetch_add(1, Ordering::SeqCst);
         match self.is_away() {
             true => Appending::by(async { Err(AppendError::Unavailable("away".into())) }),

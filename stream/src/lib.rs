@@ -43,7 +43,7 @@ pub use record::{Delivered, Header, Partition, Position, Record, TopicPartition,
 #[async_trait]
 pub trait Stream: Send + Sync + 'static {
     /// Appends `records` to `topic`; ready once every one of them is durable. They are handed over by the
-    /// first poll at the latest, or by the call.
+    /// call, or by the first poll.
     ///
     /// Records with equal keys keep their order, within a call and between calls that follow one
     /// another. A record without a key goes to any partition.
@@ -54,7 +54,7 @@ pub trait Stream: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Dropping the future abandons the answer, not the records.
-    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a>;
+    fn append<'a>(&'a self, topic: &'a str, records: &[Record]) -> Appending<'a>;
 
     /// Starts reading `topics` from `start`.
     async fn subscribe(

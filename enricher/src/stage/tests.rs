@@ -23,7 +23,8 @@ struct Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
+    fn append<'a>(&'a self, topic: &'a str, records: &[Record]) -> Appending<'a> {
+        let records = records.to_vec();
         Appending::by(async move {
             if topic != "raw-web-events" {
                 if self.is_away.load(Ordering::Relaxed) {
@@ -38,7 +39,7 @@ impl Stream for Faulty {
                     return Err(AppendError::Rejected { index, reason });
                 }
             }
-            self.log.append(topic, records).await
+            self.log.append(topic, &records).await
         })
     }
 

@@ -196,23 +196,36 @@ impl Lane {
         }
     }
 
-    /// Makes records durable, on the stream or in the spool. Takes them where they are spooled.
+    /// Makes records durable, on the stream or in the spool. They are asked for again where the stream
+    /// fails; refused at once where the spool is in use and takes none.
     ///
     /// What waits for most of them is small, as each request under way has it: ways that need a timer are
     /// boxed.
-    pub(crate) async fn append(&self, records: &mut Vec<Record>) -> Result<(), AppendError> {
-        if self.spool.is_none() {
-            let appending = self.stream.append(&self.topic, records);
+    pub(crate) async fn append(
+        &self,
+        records: impl Fn() -> Vec<Record>,
+    ) -> Result<(), AppendError> {
+        let Some(spool) = &self.spool else {
+            let appending = self.stream.append(&self.topic, &records());
             return Box::pin(self.within(appending)).await;
-        }
-        let journey = match self.enter(records) {
-            Entered::Direct(journey) => journey,
-            Entered::Waiting(answer) => return Box::pin(self.within(wait(answer))).await,
         };
-        let appending = self.stream.append(&self.topic, records);
+        let direct = self.set_out(&mut self.state());
+        let journey = match direct {
+            Some(journey) => journey,
+            None => {
+                if let Some(refusal) = spool.refusal() {
+                    return Err(AppendError::Full(refusal));
+                }
+                match self.enter(records()) {
+                    Entered::Direct(journey) => journey,
+                    Entered::Waiting(answer) => return Box::pin(self.within(wait(answer))).await,
+                }
+            }
+        };
+        let appending = self.stream.append(&self.topic, &records());
         match self.in_time(appending, journey.place).await {
             Err(AppendError::Unavailable(reason) | AppendError::Full(reason)) => {
-                let answer = journey.turn(std::mem::take(records), reason);
+                let answer = journey.turn(records(), reason);
                 Box::pin(self.within(wait(answer))).await
             }
             settled => settled,
@@ -225,31 +238,26 @@ impl Lane {
         (state.way != Way::Direct).then(|| state.reason.clone())
     }
 
-    /// Why the spool, being in use, would refuse records; known without a wait for what is being
-    /// written.
-    pub(crate) fn refusal(&self) -> Option<String> {
-        let spool = self.spool.as_ref()?;
-        let is_used = self.state().way != Way::Direct;
-        is_used.then(|| spool.refusal()).flatten()
-    }
-
-    fn enter(&self, records: &mut Vec<Record>) -> Entered<'_> {
+    fn enter(&self, records: Vec<Record>) -> Entered<'_> {
         let mut state = self.state();
-        let number = state.next_number;
-        state.next_number += 1;
-        if state.way == Way::Direct {
-            let place = self.begin(&mut state);
-            return Entered::Direct(Journey {
-                lane: self,
-                number,
-                place,
-            });
+        if let Some(journey) = self.set_out(&mut state) {
+            return Entered::Direct(journey);
         }
-        let answer = state.gather(number, std::mem::take(records));
+        let number = state.number();
+        let answer = state.gather(number, records);
         if state.can_write() {
             self.gathered.notify_one();
         }
         Entered::Waiting(answer)
+    }
+
+    /// Begins an append on the direct way, where that is open.
+    fn set_out(&self, state: &mut State) -> Option<Journey<'_>> {
+        (state.way == Way::Direct).then(|| Journey {
+            lane: self,
+            number: state.number(),
+            place: self.begin(state),
+        })
     }
 
     /// Counts an append on its direct way.
@@ -472,6 +480,12 @@ impl Lane {
 }
 
 impl State {
+    /// That of the append that comes now.
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
     fn can_write(&self) -> bool {
         let may_write = self.way == Way::Spool && self.in_flight.count() == 0 && !self.is_writing;
         may_write && !self.waiting.is_empty()

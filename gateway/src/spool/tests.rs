@@ -110,12 +110,13 @@ impl Faulty {
 
 #[async_trait]
 impl Stream for Faulty {
-    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
+    fn append<'a>(&'a self, topic: &'a str, records: &[Record]) -> Appending<'a> {
+        let records = records.to_vec();
         Appending::by(async move {
             if !self.is_away.load(Ordering::SeqCst) {
                 let freed = self.freed.notified();
                 let is_stuck = self.is_stuck.load(Ordering::SeqCst);
-                self.inner.append(topic, records).await?;
+                self.inner.append(topic, &records).await?;
                 if is_stuck {
                     freed.await;
                 }
@@ -124,7 +125,7 @@ impl Stream for Faulty {
             // Kafka's producer ends every append within its delivery timeout.
             let _ = tokio::time::timeout(DELIVERY_TIMEOUT, self.given_up.notified()).await;
             if self.is_late.load(Ordering::SeqCst) {
-                self.inner.append(topic, records).await?;
+                self.inner.append(topic, &records).await?;
             }
             Err(AppendError::Unavailable("the brokers are away".into()))
         })
@@ -222,7 +223,7 @@ impl Bench {
 
 impl Running {
     async fn append(&self, value: &str) -> Result<(), AppendError> {
-        self.raw.append(&mut vec![record(value)]).await
+        self.raw.append(|| vec![record(value)]).await
     }
 
     async fn is_direct(&self) {
@@ -572,7 +573,7 @@ struct Picky(Arc<Faulty>);
 
 #[async_trait]
 impl Stream for Picky {
-    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
+    fn append<'a>(&'a self, topic: &'a str, records: &[Record]) -> Appending<'a> {
         let is_refused = |record: &Record| topic == TOPIC && record.value.len() == 7;
         match records.iter().position(is_refused) {
             Some(index) => Appending::by(async move {

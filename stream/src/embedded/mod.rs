@@ -250,7 +250,15 @@ impl EmbeddedLog {
             .clone()
     }
 
-    fn place(&self, topic: &Topic, records: &[Record]) -> Vec<(usize, Record)> {
+    /// The partition of each record, by the writer's index.
+    fn place(&self, topic: &str, records: &[Record]) -> Result<Vec<(usize, Record)>, AppendError> {
+        let max = self.core.options.max_record_bytes;
+        if let Some(index) = records.iter().position(|record| !fits(record, max)) {
+            let reason = format!("larger than {max} bytes");
+            return Err(AppendError::Rejected { index, reason });
+        }
+        let missing = || AppendError::Unavailable(format!("topic {topic} does not exist"));
+        let topic = self.core.topic(topic).ok_or_else(missing)?;
         let count = topic.partitions.len() as u32;
         let unkeyed = self.next_unkeyed.fetch_add(1, Ordering::Relaxed) % count;
         let place = |record: &Record| {
@@ -258,24 +266,12 @@ impl EmbeddedLog {
             let partition = key.map_or(unkeyed, |key| murmur2::partition(key, count));
             (topic.first_index + partition as usize, record.clone())
         };
-        records.iter().map(place).collect()
+        Ok(records.iter().map(place).collect())
     }
-}
 
-impl EmbeddedLog {
-    async fn write(&self, topic: &str, records: &[Record]) -> Result<(), AppendError> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let max = self.core.options.max_record_bytes;
-        if let Some(index) = records.iter().position(|record| !fits(record, max)) {
-            let reason = format!("larger than {max} bytes");
-            return Err(AppendError::Rejected { index, reason });
-        }
-        let missing = || AppendError::Unavailable(format!("topic {topic} does not exist"));
-        let known = self.core.topic(topic).ok_or_else(missing)?;
+    async fn write(&self, records: Vec<(usize, Record)>) -> Result<(), AppendError> {
         let sender = self.sender().ok_or(AppendError::Closed)?;
-        let bytes: usize = records.iter().map(Record::size_bytes).sum();
+        let bytes: usize = records.iter().map(|(_, record)| record.size_bytes()).sum();
         let share = u32::try_from(bytes).unwrap_or(u32::MAX).min(WAITING_BYTES);
         let _room = self
             .waiting
@@ -283,7 +279,6 @@ impl EmbeddedLog {
             .await
             .map_err(|_| AppendError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let records = self.place(&known, records);
         let request = Request::Append {
             records,
             bytes,
@@ -299,8 +294,12 @@ impl EmbeddedLog {
 
 #[async_trait]
 impl Stream for EmbeddedLog {
-    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
-        Appending::by(self.write(topic, records))
+    fn append<'a>(&'a self, topic: &'a str, records: &[Record]) -> Appending<'a> {
+        match self.place(topic, records) {
+            Ok(_) if records.is_empty() => Appending::settled(Ok(())),
+            Ok(placed) => Appending::by(self.write(placed)),
+            Err(error) => Appending::settled(Err(error)),
+        }
     }
 
     async fn subscribe(

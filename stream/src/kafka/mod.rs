@@ -80,7 +80,7 @@ impl Kafka {
 
 #[async_trait]
 impl Stream for Kafka {
-    fn append<'a>(&'a self, topic: &'a str, records: &'a [Record]) -> Appending<'a> {
+    fn append<'a>(&'a self, topic: &'a str, records: &[Record]) -> Appending<'a> {
         if self.is_closed.load(Ordering::Acquire) {
             return Appending::settled(Err(AppendError::Closed));
         }

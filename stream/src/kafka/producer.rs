@@ -49,6 +49,14 @@ type Native = BaseProducer<Reports>;
 pub(super) struct Producer {
     options: Options,
     generation: Mutex<Generation>,
+    written: Mutex<Written>,
+}
+
+/// The headers of the record before, as librdkafka has them: most records share theirs.
+#[derive(Default)]
+struct Written {
+    headers: Arc<[crate::Header]>,
+    native: Option<OwnedHeaders>,
 }
 
 /// One librdkafka producer and the task that serves its reports.
@@ -237,6 +245,7 @@ impl Producer {
         Ok(Self {
             options: options.clone(),
             generation: Mutex::new(Generation::start(options, options.delivery_timeout())?),
+            written: Mutex::default(),
         })
     }
 
@@ -271,7 +280,8 @@ impl Producer {
         let ticket = Arc::new(Ticket::new(records.len()));
         native.context().waiting().add(ticket.clone());
         for (index, record) in records.iter().enumerate() {
-            if let Err(error) = send(&native, topic, record, &ticket) {
+            let headers = self.written(&record.headers);
+            if let Err(error) = send(&native, topic, record, headers, &ticket) {
                 let failure = match error.rdkafka_error_code() {
                     Some(Code::QueueFull) => {
                         AppendError::Full("too much waits for kafka's acknowledgement".into())
@@ -293,6 +303,17 @@ impl Producer {
                 .give_up(&native, "the kafka producer broke");
         }
         Ok(Some(ticket))
+    }
+
+    fn written(&self, headers: &Arc<[crate::Header]>) -> Option<OwnedHeaders> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&written.headers, headers) {
+            *written = Written {
+                headers: headers.clone(),
+                native: write(headers),
+            };
+        }
+        written.native.clone()
     }
 
     /// Waits until what was appended is settled, then takes nothing more.
@@ -400,6 +421,7 @@ fn send(
     native: &Native,
     topic: &str,
     record: &Record,
+    headers: Option<OwnedHeaders>,
     ticket: &Arc<Ticket>,
 ) -> Result<(), KafkaError> {
     let mut message = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, ticket.clone())
@@ -408,17 +430,21 @@ fn send(
     if let Some(key) = &record.key {
         message = message.key(&key[..]);
     }
-    if !record.headers.is_empty() {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for header in record.headers.iter() {
-            headers = headers.insert(Header {
-                key: &header.name,
-                value: Some(&header.value[..]),
-            });
-        }
+    if let Some(headers) = headers {
         message = message.headers(headers);
     }
     native.send(message).map_err(|(error, _)| error)
+}
+
+fn write(headers: &[crate::Header]) -> Option<OwnedHeaders> {
+    let none = OwnedHeaders::new_with_capacity(headers.len());
+    let all = headers.iter().fold(none, |written, header| {
+        written.insert(Header {
+            key: &header.name,
+            value: Some(&header.value[..]),
+        })
+    });
+    (!headers.is_empty()).then_some(all)
 }
 
 fn size_bytes(record: &Record) -> usize {
