@@ -1,10 +1,13 @@
 //! Texts inside of JSON, many bytes at a time.
 
+/// A word whose bytes are all 1.
+const ONES: u64 = u64::MAX / 255;
+
 /// Bytes at the start that a string may have as they are: up to a quote, a backslash, a control
 /// character, or the end.
 #[must_use]
+#[inline]
 pub fn plain_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
     let mut rest = bytes;
     // Eight bytes at a time: a byte's high bit is set in `found` where it is one of those, all of
     // which are ASCII. With one bit turned, a quote is the next above the control characters. A
@@ -36,7 +39,6 @@ pub fn must_escape(text: &[u8]) -> bool {
 #[must_use]
 #[inline]
 pub fn find_quote(text: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
     let (chunks, rest) = text.as_chunks();
     for (place, chunk) in chunks.iter().enumerate() {
         let other = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(b'"'));

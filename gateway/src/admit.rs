@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use bytes::Bytes;
 use event::{Code, Gpc, index, limits, privacy, time};
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -16,6 +15,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::names::{Name, Named};
+use crate::packed::{Packed, Place, Places};
 use crate::scan::{Member, Scanned, Scanner, Value};
 use crate::sender::{Sender, Visitor};
 use crate::splice::Splice;
@@ -30,15 +30,6 @@ const ADDRESSES: [Name; 2] = [Name::PAGE_URL, Name::REFERER_URL];
 /// Bytes that the gateway's own members take, about.
 const OWN_BYTES: usize = 512;
 
-/// An event that is fit for the stream: where key and value of its record lie in what was written.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Admitted {
-    pub(crate) key: Range<usize>,
-    pub(crate) value: Range<usize>,
-    /// Whether the visitor asks for privacy.
-    pub(crate) is_private: bool,
-}
-
 /// Admits the events of one request: what they have in common is made once.
 pub(crate) struct Admission<'a> {
     sender: &'a Sender<'a>,
@@ -51,6 +42,10 @@ pub(crate) struct Admission<'a> {
     /// What the browser's headers hint, as JSON.
     hints: Option<String>,
     out: Splice,
+    /// Where the record of each event that was admitted lies.
+    places: Places,
+    /// Whether some visitor asked for privacy.
+    is_private: bool,
 }
 
 impl<'a> Admission<'a> {
@@ -81,15 +76,17 @@ impl<'a> Admission<'a> {
             opening: None,
             hints: sender.hints.as_ref().map(Json::to_string),
             out: Splice::with_capacity(bytes + bytes / 4 + OWN_BYTES),
+            places: Places::new(),
+            is_private: false,
         }
     }
 
-    /// Checks an event and makes the record of it; `None` for one that privacy drops.
+    /// Checks an event and makes the record of it; false for one that privacy drops.
     pub(crate) fn admit(
         &mut self,
         event: &Scanned<'_>,
         members: &mut [Member],
-    ) -> Result<Option<Admitted>, Code> {
+    ) -> Result<bool, Code> {
         let (sender, config) = (self.sender, self.config);
         if event.raw.len() + self.shared_bytes > config.max_event_bytes {
             return Err(Code::EventTooLarge);
@@ -108,7 +105,7 @@ impl<'a> Admission<'a> {
         let consent = named.value(Name::CONSENT).and_then(Value::text);
         let is_denied = consent.is_some_and(|c| c.trim().eq_ignore_ascii_case("denied"));
         if (sender.gpc || is_denied) && config.gpc == Gpc::Drop {
-            return Ok(None);
+            return Ok(false);
         }
         // Whatever the header means to the operator, a visitor who said no said no.
         let anonymize = is_denied || sender.gpc && config.gpc == Gpc::Anonymize;
@@ -207,16 +204,20 @@ impl<'a> Admission<'a> {
             }
         }
         out.copy(event.raw, named.staying());
-        Ok(Some(Admitted {
-            key,
-            value: out.finish(),
-            is_private: anonymize,
-        }))
+        self.places.push(Place::new(key, out.finish()));
+        self.is_private |= anonymize;
+        Ok(true)
     }
 
-    /// The records of the events that were admitted lie in this, one behind the other.
-    pub(crate) fn written(self) -> Bytes {
-        self.out.into_bytes()
+    /// Whether some visitor whose event was admitted asked for privacy.
+    pub(crate) fn is_private(&self) -> bool {
+        self.is_private
+    }
+
+    /// The records of the events that were admitted.
+    pub(crate) fn packed(self) -> Packed {
+        let timestamp_ms = self.sender.received_at.as_millisecond();
+        Packed::new(self.out.into_bytes(), self.places, timestamp_ms)
     }
 }
 

@@ -17,7 +17,7 @@ use stream::{AppendError, Header, Record};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use crate::admit::{Admission, Admitted};
+use crate::admit::Admission;
 use crate::batch::Batch;
 use crate::body::{Body, Framed};
 use crate::config::Config;
@@ -39,15 +39,21 @@ pub(crate) struct Taken {
 /// The events of a request, ready for the stream.
 struct Events {
     fit: Packed,
+    /// What nearly all requests do without.
+    besides: Option<Box<Besides>>,
+    /// Their place in the budget of bytes under way.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Default)]
+struct Besides {
     letters: Vec<Record>,
-    /// Index and reason of each that is among the letters.
+    /// Index and reason of each event that is among the letters.
     unfit: Vec<(usize, Code)>,
     /// How many privacy dropped.
     dropped: usize,
     /// What the browser is to keep, or to forget.
     cookie: Option<HeaderValue>,
-    /// Their place in the budget of bytes under way.
-    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// [`answer`] as the router calls it.
@@ -103,12 +109,9 @@ pub(crate) async fn take(gateway: &Gateway, asked: Asked<'_>, body: &mut impl Bo
 
 /// Answers a request once its events are durable.
 pub(crate) async fn reply(gateway: &Gateway, taken: &mut Taken) -> Reply {
-    let reply = match &mut taken.events {
+    let reply = match &taken.events {
         Ok(events) => match keep(gateway, events).await {
-            Ok(()) if events.unfit.is_empty() => {
-                with_cookie(Reply::new(StatusCode::NO_CONTENT), events.cookie.take())
-            }
-            Ok(()) => with_cookie(partly(events), events.cookie.take()),
+            Ok(()) => accepted(events),
             Err(problem) => problem.reply(),
         },
         Err(problem) => problem.reply(),
@@ -144,13 +147,14 @@ pub(crate) async fn pixel(
         }
     };
     let kept = match events {
-        Ok(events) => keep(&gateway, &events).await.map(|()| events.cookie),
+        Ok(events) => keep(&gateway, &events).await.map(|()| events.besides),
         Err(problem) => Err(problem),
     };
     let reply = match kept {
-        Ok(cookie) => {
+        Ok(besides) => {
             let image = Reply::new(StatusCode::OK).with_body("image/gif", pixel::GIF);
             let no_store = HeaderValue::from_static("no-store");
+            let cookie = besides.and_then(|besides| besides.cookie);
             with_cookie(image, cookie).with(header::CACHE_CONTROL, no_store)
         }
         Err(problem) => problem.reply(),
@@ -188,13 +192,23 @@ fn with_cookie(reply: Reply, cookie: Option<HeaderValue>) -> Reply {
     }
 }
 
-fn partly(events: &Events) -> Reply {
-    let letters: Vec<_> = events
-        .unfit
+fn accepted(events: &Events) -> Reply {
+    let Some(besides) = &events.besides else {
+        return Reply::new(StatusCode::NO_CONTENT);
+    };
+    let reply = match besides.unfit.is_empty() {
+        true => Reply::new(StatusCode::NO_CONTENT),
+        false => partly(events.fit.len(), &besides.unfit),
+    };
+    with_cookie(reply, besides.cookie.clone())
+}
+
+fn partly(accepted: usize, unfit: &[(usize, Code)]) -> Reply {
+    let letters: Vec<_> = unfit
         .iter()
         .map(|(index, code)| json!({ "index": index, "code": code.name() }))
         .collect();
-    let body = json!({ "accepted": events.fit.len(), "dead_lettered": letters });
+    let body = json!({ "accepted": accepted, "dead_lettered": letters });
     Reply::new(StatusCode::OK).with_body("application/json", body.to_string())
 }
 
@@ -272,43 +286,50 @@ fn events(
         }
         return Err(Problem::Unfit(index_and_code));
     }
-    let letters = unfit
-        .iter()
-        .map(|(_, code, event)| letter(event, *code, sender));
-    Ok(Events {
-        fit,
-        letters: letters.collect(),
+    let is_private = is_private || dropped > 0;
+    let cookie = visitor::answer(&sender.visitor, &config.visitor_id, is_private);
+    let letter = |(_, code, event): &(usize, Code, &str)| letter(event, *code, sender);
+    let has_besides = !unfit.is_empty() || dropped > 0 || cookie.is_some();
+    let besides = has_besides.then(|| Besides {
+        letters: unfit.iter().map(letter).collect(),
         unfit: index_and_code,
         dropped,
-        cookie: visitor::answer(
-            &sender.visitor,
-            &config.visitor_id,
-            is_private || dropped > 0,
-        ),
+        cookie,
+    });
+    Ok(Events {
+        fit,
+        besides: besides.map(Box::new),
         _room: None,
     })
 }
 
 /// Makes events durable, and counts what became of them.
 async fn keep(gateway: &Gateway, events: &Events) -> Result<(), Problem> {
-    let metrics = &gateway.metrics;
     let accepted = events.fit.len();
-    let mut appended = Ok(());
     if accepted > 0 {
-        appended = append(gateway, &gateway.raw, || events.fit.records()).await;
+        let appended = append(gateway, &gateway.raw, || events.fit.records()).await;
+        appended.inspect_err(|problem| refused(gateway, events, problem))?;
     }
-    if appended.is_ok() && !events.letters.is_empty() {
-        // Rare, and of a size of its own.
-        appended = Box::pin(append(gateway, &gateway.dead, || events.letters.clone())).await;
+    if let Some(besides) = &events.besides {
+        if !besides.letters.is_empty() {
+            let appending = append(gateway, &gateway.dead, || besides.letters.clone());
+            let appended = Box::pin(appending).await;
+            appended.inspect_err(|problem| refused(gateway, events, problem))?;
+        }
+        gateway.metrics.dropped.inc_by(besides.dropped as u64);
+        for (_, code) in &besides.unfit {
+            gateway.metrics.dead_lettered(*code);
+        }
     }
-    let count = accepted + events.unfit.len() + events.dropped;
-    appended.inspect_err(|problem| metrics.refused(problem, count as u64))?;
-    metrics.accepted.inc_by(accepted as u64);
-    metrics.dropped.inc_by(events.dropped as u64);
-    for (_, code) in &events.unfit {
-        metrics.dead_lettered(*code);
-    }
+    gateway.metrics.accepted.inc_by(accepted as u64);
     Ok(())
+}
+
+fn refused(gateway: &Gateway, events: &Events, problem: &Problem) {
+    let besides = events.besides.as_deref();
+    let besides = besides.map_or(0, |besides| besides.unfit.len() + besides.dropped);
+    let count = events.fit.len() + besides;
+    gateway.metrics.refused(problem, count as u64);
 }
 
 /// The events of a request.
@@ -338,21 +359,17 @@ fn sort<'a>(
         dropped: 0,
         is_private: false,
     };
-    let (mut index, mut fit) = (0, Vec::new());
+    let mut index = 0;
     while let Some(event) = batch.next(&mut members)? {
         match admission.admit(&event, &mut members) {
-            Ok(Some(admitted)) => {
-                sorted.is_private |= admitted.is_private;
-                fit.push(admitted);
-            }
-            Ok(None) => sorted.dropped += 1,
+            Ok(true) => {}
+            Ok(false) => sorted.dropped += 1,
             Err(code) => sorted.unfit.push((index, code, event.raw)),
         }
         index += 1;
     }
-    let places = fit.into_iter().map(|one: Admitted| (one.key, one.value));
-    let timestamp_ms = sender.received_at.as_millisecond();
-    sorted.fit = Packed::new(admission.written(), places, timestamp_ms);
+    sorted.is_private = admission.is_private();
+    sorted.fit = admission.packed();
     Ok(sorted)
 }
 

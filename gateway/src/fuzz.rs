@@ -43,14 +43,13 @@ fn admit_all(body: &[u8], is_ndjson: bool, max_events: usize) -> Result<usize, P
     let (mut count, mut all) = (0, Vec::new());
     while let Some(event) = batch.next(&mut members)? {
         count += 1;
-        if let Ok(Some(admitted)) = admission.admit(&event, &mut members) {
-            all.push((event, admitted));
+        if let Ok(true) = admission.admit(&event, &mut members) {
+            all.push(event);
         }
     }
-    let written = admission.written();
-    for (event, admitted) in all {
+    for (event, record) in all.into_iter().zip(admission.packed().records()) {
         let kept: BTreeMap<String, Box<RawValue>> =
-            serde_json::from_slice(&written[admitted.value]).expect("a record is JSON");
+            serde_json::from_slice(&record.value).expect("a record is JSON");
         // A map takes the last of several members with one name, as the gateway does.
         let sent: BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(event.raw).expect("an admitted event is an object");

@@ -21,31 +21,36 @@ static HEADERS: LazyLock<Arc<[Header]>> = LazyLock::new(|| {
 #[derive(Debug, Default)]
 pub(crate) struct Packed {
     bytes: Bytes,
-    places: SmallVec<[Place; 1]>,
+    places: Places,
     timestamp_ms: i64,
 }
 
+/// Where the records of a request lie: one, mostly.
+pub(crate) type Places = SmallVec<[Place; 1]>;
+
+/// Where key and value of a record lie.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     key: Range<u32>,
     value: Range<u32>,
 }
 
-impl Packed {
-    /// Those whose keys and values lie in `bytes`, which are less than 4 GiB, where `places` says.
-    pub(crate) fn new(
-        bytes: Bytes,
-        places: impl Iterator<Item = (Range<usize>, Range<usize>)>,
-        timestamp_ms: i64,
-    ) -> Self {
+impl Place {
+    /// Both within 4 GiB.
+    pub(crate) fn new(key: Range<usize>, value: Range<usize>) -> Self {
         let narrow = |range: Range<usize>| range.start as u32..range.end as u32;
-        let place = |(key, value)| Place {
+        Self {
             key: narrow(key),
             value: narrow(value),
-        };
+        }
+    }
+}
+
+impl Packed {
+    pub(crate) fn new(bytes: Bytes, places: Places, timestamp_ms: i64) -> Self {
         Self {
             bytes,
-            places: places.map(place).collect(),
+            places,
             timestamp_ms,
         }
     }

@@ -159,7 +159,7 @@ pub async fn serve_with(
         certificate,
         answers,
         posts,
-        limits,
+        limits: Arc::new(limits),
         shutdown,
     });
     loop {
@@ -185,7 +185,11 @@ pub async fn serve_with(
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        connections.spawn(serving.clone().accepted(stream, peer, permit));
+        let serving = serving.clone();
+        match serving.certificate.is_none() && serving.limits.proxies.is_empty() {
+            true => connections.spawn(serving.connection(stream, peer, Some(permit))),
+            false => connections.spawn(serving.wrapped(stream, peer, permit)),
+        };
     }
     drop(listener);
     connections.close();
@@ -200,23 +204,27 @@ pub async fn serve_with(
     }
 }
 
-/// What the connections of a listener share. Each has a task, which is small where it can be: between a
-/// request and its answer the others' pass through the processor's caches. What most connections do
-/// without is boxed.
+/// What the connections of a listener share.
+///
+/// Each has a task, which is small: between a request and its answer the others' pass through the
+/// processor's caches, and each line of it that is touched again costs a wait for memory. So what most
+/// connections do without is boxed, and what they have lies once, captured by a block rather than moved
+/// from the parameters of an async function.
 struct Serving<A, P> {
     certificate: Option<Arc<Certificate>>,
     answers: A,
     posts: Option<P>,
-    limits: Limits,
+    limits: Arc<Limits>,
     shutdown: Shutdown,
 }
 
 impl<A: Answer, P: Posts> Serving<A, P> {
-    async fn accepted(
+    /// Serves a connection that starts with a header of the PROXY protocol, or is encrypted, or both.
+    async fn wrapped(
         self: Arc<Self>,
         mut stream: TcpStream,
         peer: SocketAddr,
-        _permit: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) {
         let patience = self.limits.header_timeout;
         let named = proxy::client(&mut stream, peer, &self.limits.proxies, patience);
@@ -224,29 +232,34 @@ impl<A: Answer, P: Posts> Serving<A, P> {
             return;
         };
         let Some(certificate) = &self.certificate else {
-            return self.connection(stream, peer).await;
+            return self.connection(stream, peer, Some(permit)).await;
         };
-        let encrypted = async {
-            // A failure here is the client's, as in `by_hyper`.
-            let handshake = certificate.acceptor().accept(stream);
-            if let Ok(Ok(stream)) = tokio::time::timeout(patience, handshake).await {
-                self.connection(stream, peer).await;
-            }
-        };
-        Box::pin(encrypted).await;
+        // A failure here is the client's, as in `by_hyper`.
+        let handshake = certificate.acceptor().accept(stream);
+        if let Ok(Ok(stream)) = tokio::time::timeout(patience, handshake).await {
+            self.connection(stream, peer, Some(permit)).await;
+        }
     }
 
-    async fn connection<S>(&self, stream: S, peer: SocketAddr)
+    fn connection<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: SocketAddr,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> impl Future<Output = ()> + Send
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut stream = Timed::new(stream, &self.limits);
-        if let Some(posts) = &self.posts {
-            let unread = plain::connection(&mut stream, peer, posts, self).await;
-            let Some(unread) = unread else { return };
-            stream.unread(unread);
+        let mut stream = Timed::new(stream, self.limits.clone());
+        async move {
+            if let Some(posts) = &self.posts {
+                let unread = plain::connection(&mut stream, peer, posts, &self).await;
+                let Some(unread) = unread else { return };
+                stream.unread(unread);
+            }
+            Box::pin(by_hyper(stream, peer, &self)).await;
+            drop(permit);
         }
-        Box::pin(by_hyper(stream, peer, self)).await;
     }
 }
 

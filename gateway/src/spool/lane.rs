@@ -78,16 +78,16 @@ struct InFlight {
     /// The tasks that wait for each.
     wakers: Slab<Option<Waker>>,
     /// How often all of them were told that some take too long.
-    tellings: u64,
+    tellings: u32,
 }
 
 /// An append among those in flight.
 #[derive(Clone, Copy)]
 struct Place {
     begun: u64,
-    waker: usize,
+    waker: u32,
     /// How often those in flight had been told anything when it began.
-    tellings: u64,
+    tellings: u32,
 }
 
 impl InFlight {
@@ -110,19 +110,20 @@ impl InFlight {
         self.begun[last].1 += 1;
         Place {
             begun: self.first + last as u64,
-            waker: self.wakers.insert(None),
+            // As many as there are connections at most.
+            waker: self.wakers.insert(None) as u32,
             tellings: self.tellings,
         }
     }
 
     fn end(&mut self, place: Place) {
         self.begun[(place.begun - self.first) as usize].1 -= 1;
-        self.wakers.remove(place.waker);
+        self.wakers.remove(place.waker as usize);
     }
 
     /// Whether an append was told that some take too long; if not, `waker` is woken when it is.
     fn is_told(&mut self, place: Place, waker: &Waker) -> bool {
-        match &mut self.wakers[place.waker] {
+        match &mut self.wakers[place.waker as usize] {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
@@ -131,7 +132,7 @@ impl InFlight {
 
     /// Tells all that some take too long.
     fn tell(&mut self) {
-        self.tellings += 1;
+        self.tellings = self.tellings.wrapping_add(1);
         for (_, waker) in &mut self.wakers {
             if let Some(waker) = waker.take() {
                 waker.wake();
@@ -199,29 +200,22 @@ impl Lane {
     /// Makes records durable, on the stream or in the spool. They are asked for again where the stream
     /// fails; refused at once where the spool is in use and takes none.
     ///
-    /// What waits for most of them is small, as each request under way has it: ways that need a timer are
-    /// boxed.
+    /// What waits on the direct way is small, for each request under way has it; other ways are boxed.
     pub(crate) async fn append(
         &self,
         records: impl Fn() -> Vec<Record>,
     ) -> Result<(), AppendError> {
-        let Some(spool) = &self.spool else {
-            let appending = self.stream.append(&self.topic, &records());
-            return Box::pin(self.within(appending)).await;
-        };
-        let direct = self.set_out(&mut self.state());
-        let journey = match direct {
-            Some(journey) => journey,
-            None => {
-                if let Some(refusal) = spool.refusal() {
-                    return Err(AppendError::Full(refusal));
-                }
-                match self.enter(records()) {
-                    Entered::Direct(journey) => journey,
-                    Entered::Waiting(answer) => return Box::pin(self.within(wait(answer))).await,
-                }
-            }
-        };
+        match self.set_out() {
+            Some(journey) => self.go(journey, &records).await,
+            None => Box::pin(self.indirect(&records)).await,
+        }
+    }
+
+    async fn go(
+        &self,
+        journey: Journey<'_>,
+        records: &impl Fn() -> Vec<Record>,
+    ) -> Result<(), AppendError> {
         let appending = self.stream.append(&self.topic, &records());
         match self.in_time(appending, journey.place).await {
             Err(AppendError::Unavailable(reason) | AppendError::Full(reason)) => {
@@ -232,15 +226,36 @@ impl Lane {
         }
     }
 
+    async fn indirect(&self, records: &impl Fn() -> Vec<Record>) -> Result<(), AppendError> {
+        let Some(spool) = &self.spool else {
+            let appending = self.stream.append(&self.topic, &records());
+            return self.within(appending).await;
+        };
+        if let Some(refusal) = spool.refusal() {
+            return Err(AppendError::Full(refusal));
+        }
+        match self.enter(records()) {
+            Entered::Direct(journey) => self.go(journey, records).await,
+            Entered::Waiting(answer) => self.within(wait(answer)).await,
+        }
+    }
+
     /// Why the spool is in use, while it is.
     pub(crate) fn detour(&self) -> Option<String> {
         let state = self.state();
         (state.way != Way::Direct).then(|| state.reason.clone())
     }
 
+    /// Begins an append on the direct way, where there is a choice of ways and that is open.
+    fn set_out(&self) -> Option<Journey<'_>> {
+        self.spool.as_ref()?;
+        self.direct(&mut self.state())
+    }
+
+    /// Begins an append on the way that is open.
     fn enter(&self, records: Vec<Record>) -> Entered<'_> {
         let mut state = self.state();
-        if let Some(journey) = self.set_out(&mut state) {
+        if let Some(journey) = self.direct(&mut state) {
             return Entered::Direct(journey);
         }
         let number = state.number();
@@ -251,8 +266,7 @@ impl Lane {
         Entered::Waiting(answer)
     }
 
-    /// Begins an append on the direct way, where that is open.
-    fn set_out(&self, state: &mut State) -> Option<Journey<'_>> {
+    fn direct(&self, state: &mut State) -> Option<Journey<'_>> {
         (state.way == Way::Direct).then(|| Journey {
             lane: self,
             number: state.number(),
@@ -269,30 +283,33 @@ impl Lane {
     }
 
     /// The outcome of an append on its direct way; a failure once it or another has taken too long.
-    async fn in_time(
+    fn in_time(
         &self,
-        mut appending: Appending<'_>,
-        mut place: Place,
-    ) -> Result<(), AppendError> {
-        let appended = match self.until_told(&mut appending, place).await {
-            Some(appended) => appended,
-            None => {
-                // The spool takes nothing; the stream, slow as it is, may still.
-                let patient = async {
-                    loop {
-                        place.tellings = self.state().in_flight.tellings;
-                        if let Some(appended) = self.until_told(&mut appending, place).await {
-                            return appended;
+        appending: Appending<'_>,
+        place: Place,
+    ) -> impl Future<Output = Result<(), AppendError>> {
+        let (mut appending, mut place) = (appending, place);
+        async move {
+            let appended = match self.until_told(&mut appending, place).await {
+                Some(appended) => appended,
+                None => {
+                    // The spool takes nothing; the stream, slow as it is, may still.
+                    let patient = async {
+                        loop {
+                            place.tellings = self.state().in_flight.tellings;
+                            if let Some(appended) = self.until_told(&mut appending, place).await {
+                                return appended;
+                            }
                         }
-                    }
-                };
-                Box::pin(self.within(patient)).await
+                    };
+                    Box::pin(self.within(patient)).await
+                }
+            };
+            if appended.is_ok() && !self.has_acknowledged.load(Ordering::Relaxed) {
+                self.has_acknowledged.store(true, Ordering::Relaxed);
             }
-        };
-        if appended.is_ok() && !self.has_acknowledged.load(Ordering::Relaxed) {
-            self.has_acknowledged.store(true, Ordering::Relaxed);
+            appended
         }
-        appended
     }
 
     /// The outcome of an append, or its failure where the lane was turned; `None` where some took too long

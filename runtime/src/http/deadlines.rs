@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -42,18 +41,21 @@ enum Waiting {
     Answer,
 }
 
+#[derive(Default)]
+struct HandedOver {
+    /// Read already; comes before what the stream has.
+    unread: Vec<u8>,
+    steps: Steps,
+    /// The count of `steps` at the last read.
+    seen: usize,
+}
+
 /// A stream that fails with [`io::ErrorKind::TimedOut`] when the other side is too slow.
 pub(super) struct Timed<S> {
     stream: S,
-    /// Read already; comes before what the stream has.
-    unread: Vec<u8>,
-    /// Those of answers by hyper; `None` until it has the connection.
-    steps: Option<Steps>,
-    /// The count of `steps` at the last read.
-    seen: usize,
-    header_timeout: Duration,
-    idle_timeout: Duration,
-    write_timeout: Duration,
+    limits: Arc<Limits>,
+    /// What hyper needs of it; `None` until that has the connection.
+    handed_over: Option<Box<HandedOver>>,
     waiting: Waiting,
     /// When what it waits for must be there; `None` until it has to wait.
     read_by: Option<Instant>,
@@ -68,16 +70,12 @@ pub(super) struct Timed<S> {
 
 impl<S> Timed<S> {
     /// A fresh connection: its first head is awaited from this moment on.
-    pub(super) fn new(stream: S, limits: &Limits) -> Self {
+    pub(super) fn new(stream: S, limits: Arc<Limits>) -> Self {
         let read_by = Instant::now() + limits.header_timeout;
         Self {
             stream,
-            unread: Vec::new(),
-            steps: None,
-            seen: 0,
-            header_timeout: limits.header_timeout,
-            idle_timeout: limits.idle_timeout,
-            write_timeout: limits.write_timeout,
+            limits,
+            handed_over: None,
             waiting: Waiting::Head,
             read_by: Some(read_by),
             written_by: None,
@@ -88,12 +86,12 @@ impl<S> Timed<S> {
 
     /// Gives back what was read, to be read again.
     pub(super) fn unread(&mut self, bytes: Vec<u8>) {
-        self.unread = bytes;
+        self.handed_over.get_or_insert_default().unread = bytes;
     }
 
     /// The steps that tell from elsewhere when an answer begins and ends.
     pub(super) fn steps(&mut self) -> Steps {
-        self.steps.get_or_insert_default().clone()
+        self.handed_over.get_or_insert_default().steps.clone()
     }
 
     /// Notes, as [`Steps::step`] does from elsewhere, that an answer begins.
@@ -141,7 +139,7 @@ impl<S> Timed<S> {
             return written;
         }
         let now = Instant::now();
-        let deadline = now + self.write_timeout;
+        let deadline = now + self.limits.write_timeout;
         let deadline = *self.written_by.get_or_insert(deadline);
         ready!(self.poll_deadline(deadline, now, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -155,20 +153,27 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if !this.unread.is_empty() {
-            let count = this.unread.len().min(buffer.remaining());
-            buffer.put_slice(&this.unread[..count]);
-            this.unread.drain(..count);
-            return Poll::Ready(Ok(()));
+        if let Some(handed_over) = &mut this.handed_over {
+            let unread = &mut handed_over.unread;
+            if !unread.is_empty() {
+                let count = unread.len().min(buffer.remaining());
+                buffer.put_slice(&unread[..count]);
+                unread.drain(..count);
+                return Poll::Ready(Ok(()));
+            }
         }
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        let steps = this.steps.as_ref();
-        let steps = steps.map_or(0, |steps| steps.0.load(Ordering::Relaxed));
-        if steps != this.seen {
-            this.seen = steps;
-            this.waiting = Waiting::Answer;
+        if let Some(handed_over) = &mut this.handed_over {
+            let steps = handed_over.steps.0.load(Ordering::Relaxed);
+            if steps != handed_over.seen {
+                handed_over.seen = steps;
+                this.waiting = match steps % 2 {
+                    0 => Waiting::Answer,
+                    _ => Waiting::Work,
+                };
+            }
         }
-        if steps % 2 == 1 || this.waiting == Waiting::Work {
+        if this.waiting == Waiting::Work {
             return read;
         }
         if read.is_ready() {
@@ -184,8 +189,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         }
         let now = Instant::now();
         let patience = match this.waiting {
-            Waiting::Head => this.header_timeout,
-            _ => this.idle_timeout,
+            Waiting::Head => this.limits.header_timeout,
+            _ => this.limits.idle_timeout,
         };
         let read_by = *this.read_by.get_or_insert(now + patience);
         ready!(this.poll_deadline(read_by, now, cx));

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::deadlines::Timed;
 use super::fields::{Field, Fields, is_named};
-use super::{LAST_REQUEST, Limits, Posts, Reply, Serving};
+use super::{Answer, LAST_REQUEST, Limits, Posts, Reply, Serving};
 use crate::shutdown::Watch;
 use input::Input;
 
@@ -97,53 +97,55 @@ impl<S: AsyncRead + Unpin> Body<'_, S> {
 
 /// Answers plain requests until the connection ends, by either side or shortly after shutdown starts:
 /// `None`. Or until there is one of another kind, and hands out what was read of that.
-pub(super) async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send, A>(
-    stream: &mut Timed<S>,
+pub(super) fn connection<'a, S: AsyncRead + AsyncWrite + Unpin + Send, A: Answer, P: Posts>(
+    stream: &'a mut Timed<S>,
     peer: SocketAddr,
-    posts: &impl Posts,
-    serving: &Serving<A, impl Posts>,
-) -> Option<Vec<u8>> {
+    posts: &'a P,
+    serving: &'a Serving<A, P>,
+) -> impl Future<Output = Option<Vec<u8>>> + Send + 'a {
     let mut input = Input::default();
     let mut shutdown = serving.shutdown.watch();
-    loop {
-        if !next(stream, &mut input, &mut shutdown).await {
-            return None;
+    async move {
+        loop {
+            if !next(stream, &mut input, &mut shutdown).await {
+                return None;
+            }
+            let (mut taken, left) = {
+                let Some(end) = END_OF_HEAD.find(input.bytes()) else {
+                    return Some(input.bytes().to_vec());
+                };
+                // A copy, for the body may be read into what it lies in.
+                let head = input.bytes()[..end + END_OF_HEAD.needle().len()].to_vec();
+                let Some(plain) = Plain::read(&head, posts.path(), &serving.limits) else {
+                    return Some(input.bytes().to_vec());
+                };
+                input.take(head.len());
+                stream.answering();
+                let mut body = Body {
+                    stream: &mut *stream,
+                    input: &mut input,
+                    left: plain.length,
+                };
+                let taken = posts.take(plain.head(), &mut body, peer).await;
+                (taken, body.left)
+            };
+            let here = input.len().min(left);
+            input.take(here);
+            let left = left - here;
+            input.give_back();
+            let reply = posts.reply(&mut taken).await;
+            let is_last = serving.shutdown.has_started() || left > 0;
+            stream.write_all(&reply.written(is_last)).await.ok()?;
+            stream.flush().await.ok()?;
+            if is_last {
+                let mut rest = (&mut *stream).take(left as u64);
+                let mut nowhere = tokio::io::sink();
+                let copying = tokio::io::copy(&mut rest, &mut nowhere);
+                let _ = Box::pin(timeout(LINGER, copying)).await;
+                return None;
+            }
+            stream.answered();
         }
-        let (mut taken, left) = {
-            let Some(end) = END_OF_HEAD.find(input.bytes()) else {
-                return Some(input.bytes().to_vec());
-            };
-            // A copy, for the body may be read into what it lies in.
-            let head = input.bytes()[..end + END_OF_HEAD.needle().len()].to_vec();
-            let Some(plain) = Plain::read(&head, posts.path(), &serving.limits) else {
-                return Some(input.bytes().to_vec());
-            };
-            input.take(head.len());
-            stream.answering();
-            let mut body = Body {
-                stream: &mut *stream,
-                input: &mut input,
-                left: plain.length,
-            };
-            let taken = posts.take(plain.head(), &mut body, peer).await;
-            (taken, body.left)
-        };
-        let here = input.len().min(left);
-        input.take(here);
-        let left = left - here;
-        input.give_back();
-        let reply = posts.reply(&mut taken).await;
-        let is_last = serving.shutdown.has_started() || left > 0;
-        stream.write_all(&reply.written(is_last)).await.ok()?;
-        stream.flush().await.ok()?;
-        if is_last {
-            let mut rest = (&mut *stream).take(left as u64);
-            let mut nowhere = tokio::io::sink();
-            let copying = tokio::io::copy(&mut rest, &mut nowhere);
-            let _ = Box::pin(timeout(LINGER, copying)).await;
-            return None;
-        }
-        stream.answered();
     }
 }
 

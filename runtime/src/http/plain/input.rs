@@ -10,8 +10,10 @@ use std::task::ready;
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Bytes that a connection reads at once, and so the longest head that is read.
-const BYTES: usize = 8 * 1024;
+use super::MAX_BODY_BYTES;
+
+/// Bytes that a connection reads at once: a head and the longest body.
+const BYTES: usize = 8 * 1024 + MAX_BODY_BYTES;
 
 /// The most that a thread keeps to lend.
 const KEPT: usize = 16;

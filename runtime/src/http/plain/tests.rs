@@ -1,5 +1,7 @@
 //! Plain requests are answered as hyper answers them: both are given the same bytes.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -91,11 +93,11 @@ fn serve(
         certificate: None,
         answers: Echo,
         posts,
-        limits,
+        limits: limits.into(),
         shutdown,
     };
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    tokio::spawn(async move { serving.connection(server, peer).await })
+    tokio::spawn(Arc::new(serving).connection(server, peer, None))
 }
 
 /// What a connection answers to `pieces`, which come one after another; each answer's lines in order.
