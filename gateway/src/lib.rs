@@ -128,7 +128,8 @@ impl Gateway {
     }
 
     fn ready(&self) {
-        if !self.is_ready.swap(true, Ordering::AcqRel) {
+        // Looked at first, for the answers of all processors write it otherwise.
+        if !self.is_ready() && !self.is_ready.swap(true, Ordering::AcqRel) {
             self.health.ready();
         }
     }

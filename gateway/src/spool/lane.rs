@@ -8,19 +8,19 @@
 //! way back, once the stream acknowledges in time again, the lane is closed for the last records of
 //! the spool: what comes waits for them and then goes straight, again in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use slab::Slab;
 use stream::{AppendError, Appending, Record, Stream};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::in_flight::{InFlight, Place};
 use super::{Kind, Spool};
 
 /// An append is not overdue before this until the first was acknowledged: a client that has just started
@@ -66,92 +66,6 @@ struct State {
     waiting: BTreeMap<u64, Waiting>,
     /// Why the stream is not used.
     reason: String,
-}
-
-/// Appends on their direct way, by when they began: those between two looks are counted together, so that
-/// none needs a timer of its own.
-struct InFlight {
-    /// From when on, and how many; the oldest first, and those that begin now last.
-    begun: VecDeque<(Instant, usize)>,
-    /// The number of the first of `begun`, of all there ever were.
-    first: u64,
-    /// The tasks that wait for each.
-    wakers: Slab<Option<Waker>>,
-    /// How often all of them were told that some take too long.
-    tellings: u32,
-}
-
-/// An append among those in flight.
-#[derive(Clone, Copy)]
-struct Place {
-    begun: u64,
-    waker: u32,
-    /// How often those in flight had been told anything when it began.
-    tellings: u32,
-}
-
-impl InFlight {
-    fn new() -> Self {
-        Self {
-            begun: [(Instant::now(), 0)].into(),
-            first: 0,
-            wakers: Slab::new(),
-            tellings: 0,
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.wakers.len()
-    }
-
-    /// Counts an append, until [`InFlight::end`].
-    fn begin(&mut self) -> Place {
-        let last = self.begun.len() - 1;
-        self.begun[last].1 += 1;
-        Place {
-            begun: self.first + last as u64,
-            // As many as there are connections at most.
-            waker: self.wakers.insert(None) as u32,
-            tellings: self.tellings,
-        }
-    }
-
-    fn end(&mut self, place: Place) {
-        self.begun[(place.begun - self.first) as usize].1 -= 1;
-        self.wakers.remove(place.waker as usize);
-    }
-
-    /// Whether an append was told that some take too long; if not, `waker` is woken when it is.
-    fn is_told(&mut self, place: Place, waker: &Waker) -> bool {
-        match &mut self.wakers[place.waker as usize] {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-        place.tellings != self.tellings
-    }
-
-    /// Tells all that some take too long.
-    fn tell(&mut self) {
-        self.tellings = self.tellings.wrapping_add(1);
-        for (_, waker) in &mut self.wakers {
-            if let Some(waker) = waker.take() {
-                waker.wake();
-            }
-        }
-    }
-
-    /// How old the oldest is at least.
-    fn look(&mut self) -> Duration {
-        let now = Instant::now();
-        self.begun.push_back((now, 0));
-        while self.begun.len() > 1 && self.begun[0].1 == 0 {
-            self.begun.pop_front();
-            self.first += 1;
-        }
-        // It began before those did that are counted apart from it.
-        let next = self.begun.get(1);
-        next.map_or(Duration::ZERO, |(since, _)| now - *since)
-    }
 }
 
 struct Waiting {
@@ -296,7 +210,7 @@ impl Lane {
                     // The spool takes nothing; the stream, slow as it is, may still.
                     let patient = async {
                         loop {
-                            place.tellings = self.state().in_flight.tellings;
+                            place = self.state().in_flight.again(place);
                             if let Some(appended) = self.until_told(&mut appending, place).await {
                                 return appended;
                             }

@@ -10,10 +10,12 @@
 //! the note of it): consumers know it by its id.
 //!
 //! - `lane`: the way of events to one topic
+//! - `in_flight`: appends under way there
 //! - `drain`: sending the spool on
 //! - `metrics`: what lies in it
 
 mod drain;
+mod in_flight;
 mod lane;
 mod metrics;
 

@@ -51,8 +51,9 @@ pub struct Head<'a> {
 #[derive(Debug)]
 pub struct Body<'a, S> {
     stream: &'a mut S,
-    input: &'a mut Input,
-    /// Bytes that are not taken yet.
+    /// What came with the head.
+    here: &'a [u8],
+    /// Bytes that are not read yet.
     left: usize,
 }
 
@@ -69,7 +70,7 @@ impl<S: AsyncRead + Unpin> Body<'_, S> {
     /// Bytes that it has, all of them before it is read.
     #[must_use]
     pub fn bytes_left(&self) -> usize {
-        self.left
+        self.here.len() + self.left
     }
 
     /// Reads all of it.
@@ -77,13 +78,11 @@ impl<S: AsyncRead + Unpin> Body<'_, S> {
     /// # Errors
     /// When the connection ends or fails first.
     pub async fn read(&mut self) -> io::Result<Held<'_>> {
-        let here = self.input.len().min(self.left);
-        self.left -= here;
         if self.left == 0 {
-            return Ok(Held::Here(self.input.take(here)));
+            return Ok(Held::Here(self.here));
         }
-        let mut whole = BytesMut::with_capacity(here + self.left);
-        whole.extend_from_slice(self.input.take(here));
+        let mut whole = BytesMut::with_capacity(self.bytes_left());
+        whole.extend_from_slice(self.here);
         while self.left > 0 {
             let mut rest = (&mut *self.stream).take(self.left as u64);
             match rest.read_buf(&mut whole).await? {
@@ -110,28 +109,25 @@ pub(super) fn connection<'a, S: AsyncRead + AsyncWrite + Unpin + Send, A: Answer
             if !next(stream, &mut input, &mut shutdown).await {
                 return None;
             }
-            let (mut taken, left) = {
+            let (mut taken, read, left) = {
                 let Some(end) = END_OF_HEAD.find(input.bytes()) else {
                     return Some(input.bytes().to_vec());
                 };
-                // A copy, for the body may be read into what it lies in.
-                let head = input.bytes()[..end + END_OF_HEAD.needle().len()].to_vec();
-                let Some(plain) = Plain::read(&head, posts.path(), &serving.limits) else {
+                let (head, behind) = input.bytes().split_at(end + END_OF_HEAD.needle().len());
+                let Some(plain) = Plain::read(head, posts.path(), &serving.limits) else {
                     return Some(input.bytes().to_vec());
                 };
-                input.take(head.len());
+                let here = &behind[..behind.len().min(plain.length)];
                 stream.answering();
                 let mut body = Body {
                     stream: &mut *stream,
-                    input: &mut input,
-                    left: plain.length,
+                    here,
+                    left: plain.length - here.len(),
                 };
                 let taken = posts.take(plain.head(), &mut body, peer).await;
-                (taken, body.left)
+                (taken, head.len() + here.len(), body.left)
             };
-            let here = input.len().min(left);
-            input.take(here);
-            let left = left - here;
+            input.take(read);
             input.give_back();
             let reply = posts.reply(&mut taken).await;
             let is_last = serving.shutdown.has_started() || left > 0;

@@ -39,10 +39,8 @@ impl Input {
         &self.bytes[self.start..self.end]
     }
 
-    pub(super) fn take(&mut self, count: usize) -> &[u8] {
-        let start = self.start;
+    pub(super) fn take(&mut self, count: usize) {
         self.start += count;
-        &self.bytes[start..self.start]
     }
 
     /// Reads on, where nothing is left; false at the end of the connection.
