@@ -117,6 +117,10 @@ pub(super) fn connection<'a, S: AsyncRead + AsyncWrite + Unpin + Send, A: Answer
                 let Some(plain) = Plain::read(head, posts.path(), &serving.limits) else {
                     return Some(input.bytes().to_vec());
                 };
+                if behind.len() < plain.length && !input.is_own() {
+                    input.give_back();
+                    continue;
+                }
                 let here = &behind[..behind.len().min(plain.length)];
                 stream.answering();
                 let mut body = Body {

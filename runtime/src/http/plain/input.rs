@@ -1,6 +1,6 @@
-//! What was read of a connection. Its memory is lent by the thread while it holds anything: what the
-//! last request was read into is in the processor's caches still, which memory of each connection's own
-//! is not.
+//! What was read of a connection. Its memory is lent by the thread while it is looked at: what the last
+//! request was read into is in the processor's caches still, which memory of each connection's own is
+//! not. A connection that has to wait for more keeps what it has, and no more, in memory of its own.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -28,6 +28,7 @@ pub(super) struct Input {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
+    is_own: bool,
 }
 
 impl Input {
@@ -37,6 +38,11 @@ impl Input {
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
+    }
+
+    /// Whether the memory is not lent.
+    pub(super) fn is_own(&self) -> bool {
+        self.is_own
     }
 
     pub(super) fn take(&mut self, count: usize) {
@@ -70,15 +76,28 @@ impl Input {
         }
     }
 
-    /// Gives the memory back, if all that it held was taken.
+    /// Gives lent memory back; what was not taken is copied.
     pub(super) fn give_back(&mut self) {
-        if self.len() == 0 {
-            let Self { bytes, .. } = std::mem::take(self);
-            LENT.with_borrow_mut(|kept| {
-                if kept.len() < KEPT && !bytes.is_empty() {
-                    kept.push(bytes);
-                }
-            });
-        }
+        let rest: Box<[u8]> = match self.is_own {
+            true if self.len() > 0 => return,
+            _ => self.bytes().into(),
+        };
+        let rest = Self {
+            start: 0,
+            end: rest.len(),
+            is_own: !rest.is_empty(),
+            bytes: rest,
+        };
+        let Self { bytes, is_own, .. } = std::mem::replace(self, rest);
+        LENT.with_borrow_mut(|kept| {
+            if kept.len() < KEPT && !is_own && !bytes.is_empty() {
+                kept.push(bytes);
+            }
+        });
+    }
+
+    #[cfg(test)]
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.bytes.len()
     }
 }

@@ -220,6 +220,28 @@ fn request_may_come_in_any_two_pieces() {
     }
 }
 
+#[tokio::test]
+async fn connection_that_waits_for_more_keeps_no_more_than_it_has() {
+    let (mut client, mut server) = duplex(1 << 20);
+    let mut input = Input::default();
+    client.write_all(b"one, two").await.unwrap();
+    assert!(input.fill(&mut server).await);
+    input.give_back();
+    assert_eq!(input.bytes(), b"one, two");
+    assert!(input.is_own());
+    assert_eq!(input.memory_bytes(), b"one, two".len());
+    input.take(5);
+    assert!(input.fill(&mut server).await, "something is left");
+    input.give_back();
+    assert_eq!(input.bytes(), b"two");
+    input.take(3);
+    input.give_back();
+    assert_eq!(input.memory_bytes(), 0);
+    client.write_all(b"three").await.unwrap();
+    assert!(input.fill(&mut server).await);
+    assert_eq!(input.bytes(), b"three");
+}
+
 #[tokio::test(start_paused = true)]
 async fn kept_connection_has_one_more_request_answered_after_shutdown_and_is_told_so() {
     let (limits, shutdown) = (Limits::default(), Shutdown::default());
