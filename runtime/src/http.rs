@@ -90,7 +90,7 @@ impl Default for Limits {
 }
 
 /// What answers requests.
-pub trait Answer: Clone + Send + Sync + 'static {
+pub trait Answer: Send + Sync + 'static {
     /// The answer to `request`, which came from `peer`.
     fn answer(
         &self,
@@ -100,7 +100,7 @@ pub trait Answer: Clone + Send + Sync + 'static {
 }
 
 /// What takes plain requests, POSTs to one path, past hyper. Others of that path come to [`Answer`].
-pub trait Posts: Clone + Send + Sync + 'static {
+pub trait Posts: Send + Sync + 'static {
     /// A request that was taken, and needs no more what it was read from.
     type Taken: Send;
 

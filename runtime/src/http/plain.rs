@@ -168,7 +168,7 @@ async fn next(
 }
 
 /// Who takes no plain requests.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Nobody {}
 
 impl Posts for Nobody {

@@ -295,8 +295,10 @@ impl EmbeddedLog {
 #[async_trait]
 impl Stream for EmbeddedLog {
     fn append<'a>(&'a self, topic: &'a str, records: &[Record]) -> Appending<'a> {
+        if records.is_empty() {
+            return Appending::settled(Ok(()));
+        }
         match self.place(topic, records) {
-            Ok(_) if records.is_empty() => Appending::settled(Ok(())),
             Ok(placed) => Appending::by(self.write(placed)),
             Err(error) => Appending::settled(Err(error)),
         }

@@ -52,7 +52,7 @@ pub(super) struct Producer {
     written: Mutex<Written>,
 }
 
-/// The headers of the record before, as librdkafka has them: most records share theirs.
+/// Headers that the last of the records that share theirs had, as librdkafka has them.
 #[derive(Default)]
 struct Written {
     headers: Arc<[crate::Header]>,
@@ -306,6 +306,10 @@ impl Producer {
     }
 
     fn written(&self, headers: &Arc<[crate::Header]>) -> Option<OwnedHeaders> {
+        if Arc::strong_count(headers) == 1 {
+            // Nobody shares them.
+            return write(headers);
+        }
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&written.headers, headers) {
             *written = Written {
