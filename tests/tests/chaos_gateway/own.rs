@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 
 use crate::bench::{Bench, DRAIN, seconds};
 
-/// Rounds that the broker stays stopped at most. Each takes 12 s then, 200 of which fill the spool, and one
-/// of 2 s when it is back takes less from it than such a round has brought.
+/// Rounds that the broker stays stopped at most. Each takes 12 s then, and 200 s fill the spool; a round of
+/// 2 s when it is back takes less from that than such a one has brought.
 const ROUNDS_AWAY: u32 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
