@@ -45,7 +45,6 @@ struct Events {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-#[derive(Default)]
 struct Besides {
     letters: Vec<Record>,
     /// Index and reason of each event that is among the letters.
@@ -353,24 +352,21 @@ fn sort<'a>(
     let mut batch = Batch::open(body, is_ndjson, config.max_events, &mut members)?;
     let shared = std::mem::take(&mut batch.shared);
     let mut admission = Admission::new(sender, config, &shared, body.len());
-    let mut sorted = Sorted {
-        fit: Packed::default(),
-        unfit: Vec::new(),
-        dropped: 0,
-        is_private: false,
-    };
-    let mut index = 0;
+    let (mut index, mut unfit, mut dropped) = (0, Vec::new(), 0);
     while let Some(event) = batch.next(&mut members)? {
         match admission.admit(&event, &mut members) {
             Ok(true) => {}
-            Ok(false) => sorted.dropped += 1,
-            Err(code) => sorted.unfit.push((index, code, event.raw)),
+            Ok(false) => dropped += 1,
+            Err(code) => unfit.push((index, code, event.raw)),
         }
         index += 1;
     }
-    sorted.is_private = admission.is_private();
-    sorted.fit = admission.packed();
-    Ok(sorted)
+    Ok(Sorted {
+        is_private: admission.is_private(),
+        fit: admission.packed(),
+        unfit,
+        dropped,
+    })
 }
 
 fn letter(event: &str, code: Code, sender: &Sender<'_>) -> Record {

@@ -18,7 +18,7 @@ static HEADERS: LazyLock<Arc<[Header]>> = LazyLock::new(|| {
 /// work on them, and these are asked for again only where it fails; so they are kept as small as can be:
 /// there are as many as requests under way, and what is touched when an answer comes has left the
 /// processor's caches by then.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Packed {
     bytes: Bytes,
     places: Places,

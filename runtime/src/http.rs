@@ -293,7 +293,7 @@ async fn by_hyper<P>(
     // An error here is the client's: it closed, timed out or spoke no HTTP. Nobody acts on it.
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = shutdown.started() => {
+        () = shutdown.watch() => {
             let last = tokio::time::timeout(LAST_REQUEST, connection.as_mut());
             if last.await.is_err() {
                 connection.as_mut().graceful_shutdown();

@@ -250,18 +250,17 @@ impl Producer {
     }
 
     pub(super) fn append(&self, topic: &str, records: &[Record]) -> Appending<'static> {
+        if records.is_empty() {
+            return Appending::settled(Ok(()));
+        }
         match self.hand_over(topic, records) {
-            Ok(answer) => answer.map_or_else(|| Appending::settled(Ok(())), Appending::handed_over),
+            Ok(ticket) => Appending::handed_over(ticket),
             Err(error) => Appending::settled(Err(error)),
         }
     }
 
-    /// Gives records to librdkafka; `None` where there are none.
-    fn hand_over(
-        &self,
-        topic: &str,
-        records: &[Record],
-    ) -> Result<Option<Arc<Ticket>>, AppendError> {
+    /// Gives records to librdkafka.
+    fn hand_over(&self, topic: &str, records: &[Record]) -> Result<Arc<Ticket>, AppendError> {
         if let Some(index) = records
             .iter()
             .position(|r| size_bytes(r) > MAX_RECORD_BYTES)
@@ -269,9 +268,6 @@ impl Producer {
             let bytes = size_bytes(&records[index]);
             let reason = format!("{bytes} bytes are more than {MAX_RECORD_BYTES}");
             return Err(AppendError::Rejected { index, reason });
-        }
-        if records.is_empty() {
-            return Ok(None);
         }
         let native = self.native().map_err(|error| match error {
             StreamError::Closed => AppendError::Closed,
@@ -302,7 +298,7 @@ impl Producer {
                 .context()
                 .give_up(&native, "the kafka producer broke");
         }
-        Ok(Some(ticket))
+        Ok(ticket)
     }
 
     fn written(&self, headers: &Arc<[crate::Header]>) -> Option<OwnedHeaders> {
